@@ -1,0 +1,1 @@
+//! The host agent: polls, downloads, unpacks, installs, runs hooks, reports.

@@ -1,0 +1,2 @@
+//! The `slipway-agent` command.
+fn main() {}

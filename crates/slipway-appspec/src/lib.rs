@@ -1,0 +1,1 @@
+//! AppSpec files: parse, validate with file and line, the file, permission and hook model.

@@ -1,0 +1,1 @@
+//! Revisions: the embedded S3-compatible store.

@@ -1,0 +1,1 @@
+//! What a deployment touches outside: load balancers, discovery, alarms, notifications.

@@ -1,0 +1,1 @@
+//! The vocabulary of Slipway: names, ids, ARNs, revisions, configurations, statuses, quotas.

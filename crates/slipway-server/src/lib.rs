@@ -1,0 +1,1 @@
+//! The control plane: APIs, command hub, workers, TLS, configuration.

@@ -1,0 +1,1 @@
+//! Durable state behind one trait: SQLite embedded; migrations; the contract test suite.

@@ -1,0 +1,1 @@
+//! The AWS wire: generated request and response types, constraints, errors, codecs.
