@@ -1,1 +1,39 @@
 //! AppSpec files: parse, validate with file and line, the file, permission and hook model.
+//!
+//! The reader works on the events of a YAML parser, never on resolved values: what the author typed
+//! (`0644`, `0.0`, `c:\temp`) reaches the rules as typed, together with its line and column.
+//!
+//! * [`parse`] answers the host agent: the model, or the first error with the documented text.
+//! * [`validate`] answers an author: every error and warning, by line.
+//! * [`AppSpec`] is the model of a Server (EC2/On-Premises) file: [`FileMapping`], [`Permission`],
+//!   [`Script`].
+//!
+//! ```
+//! use slipway_appspec::{Os, parse};
+//!
+//! let spec = parse(
+//!     "version: 0.0\nos: linux\nhooks:\n  AfterInstall:\n    - location: scripts/go.sh\n      timeout: 60\n",
+//!     Os::Linux,
+//! )?;
+//! assert_eq!(spec.scripts("AfterInstall")[0].location, "scripts/go.sh");
+//! assert!(spec.scripts("ApplicationStop").is_empty());
+//! # Ok::<(), slipway_appspec::AppSpecError>(())
+//! ```
+//!
+//! ECS and Lambda files have a grammar of their own; [`validate`] says so instead of guessing.
+
+mod error;
+mod model;
+mod server;
+mod text;
+mod validate;
+mod yaml;
+
+pub use error::{AppSpecError, Problem, Severity};
+pub use model::{
+    AclEntry, AclQualifier, AppSpec, DEFAULT_SCRIPT_TIMEOUT, FileExistsBehavior, FileMapping, Hook, Mode,
+    ObjectTypes, Os, Permission, Script, SecurityContext,
+};
+pub use server::{ParseOptions, RESERVED_EVENTS, SCRIPTABLE_EVENTS, parse, parse_with};
+pub use text::decode;
+pub use validate::{Platform, ValidateOptions, validate};
