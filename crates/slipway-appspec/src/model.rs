@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::error::Problem;
 
 /// The `timeout` of a script that names none (AS-075, AMB-10).
-pub const DEFAULT_SCRIPT_TIMEOUT: Duration = Duration::from_secs(3600);
+pub const DEFAULT_SCRIPT_TIMEOUT: Duration = Duration::from_hours(1);
 
 /// The OS family of an AppSpec file and of the host it runs on (AS-013).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -39,10 +39,10 @@ pub fn validate(text: &str, options: &ValidateOptions<'_>) -> Vec<Problem> {
     match options.platform {
         Platform::Server => validate_server(text, options, &mut reader),
         Platform::Ecs => {
-            reader.object_to((1, 1), "AppSpec files for Amazon ECS are not supported by this validator")
+            reader.object_to((1, 1), "AppSpec files for Amazon ECS are not supported by this validator");
         }
         Platform::Lambda => {
-            reader.object_to((1, 1), "AppSpec files for AWS Lambda are not supported by this validator")
+            reader.object_to((1, 1), "AppSpec files for AWS Lambda are not supported by this validator");
         }
     }
     let mut problems = reader.into_problems();

@@ -140,7 +140,13 @@ impl<'input> Loader<'input> {
             match event {
                 Event::Nothing | Event::StreamStart | Event::DocumentStart(_) => {}
                 Event::StreamEnd | Event::DocumentEnd => break None,
-                event => break Some(self.node(event, span, 0)?),
+                event => {
+                    let root = self.node(event, span, 0)?;
+                    // What follows the value must end the document, else the value was cut short:
+                    // `version:0.0` and a line after it is one broken key, not a text (AS-019).
+                    self.next()?;
+                    break Some(root);
+                }
             }
         };
         Ok(Document { root: root.filter(|root| !root.is_null()), duplicates: self.duplicates })
@@ -202,20 +208,17 @@ impl<'input> Loader<'input> {
                 continue;
             }
             let entry = Entry { key: key.render(), line: key.line, column: key.column, value };
-            match places.get(&entry.key) {
-                Some(&at) => {
-                    self.duplicates.push(Duplicate {
-                        key: entry.key.clone(),
-                        first_line: entries[at].line,
-                        line: entry.line,
-                        column: entry.column,
-                    });
-                    entries[at] = entry;
-                }
-                None => {
-                    places.insert(entry.key.clone(), entries.len());
-                    entries.push(entry);
-                }
+            if let Some(&at) = places.get(&entry.key) {
+                self.duplicates.push(Duplicate {
+                    key: entry.key.clone(),
+                    first_line: entries[at].line,
+                    line: entry.line,
+                    column: entry.column,
+                });
+                entries[at] = entry;
+            } else {
+                places.insert(entry.key.clone(), entries.len());
+                entries.push(entry);
             }
         }
         for entry in merged {
