@@ -1,0 +1,150 @@
+//! The rules for names, paths and numbers in IAM and STS calls.
+
+use super::IamError;
+
+/// Users' names: `register` of an instance with a longer name must fail before anything is registered (AG-191).
+pub const MAX_USER_NAME: usize = 64;
+/// Roles' names.
+pub const MAX_ROLE_NAME: usize = 64;
+/// Policies' names.
+pub const MAX_POLICY_NAME: usize = 128;
+/// Paths of users and roles.
+pub const MAX_PATH: usize = 512;
+
+/// Checks the name of a user.
+pub fn check_user_name(name: &str) -> Result<(), IamError> {
+    check_name(name, "userName", 1, MAX_USER_NAME)
+}
+
+/// Checks the name of a role.
+pub fn check_role_name(name: &str) -> Result<(), IamError> {
+    check_name(name, "roleName", 1, MAX_ROLE_NAME)
+}
+
+/// Checks the name of an inline policy.
+pub fn check_policy_name(name: &str) -> Result<(), IamError> {
+    check_name(name, "policyName", 1, MAX_POLICY_NAME)
+}
+
+/// Checks the session name of AssumeRole; it becomes the last part of the session's ARN (AG-165).
+pub fn check_role_session_name(name: &str) -> Result<(), IamError> {
+    check_length(name, "roleSessionName", 2, 64)?;
+    if name.chars().all(is_name_char) {
+        return Ok(());
+    }
+    Err(IamError::constraint(
+        name,
+        "roleSessionName",
+        r"Member must satisfy regular expression pattern: [\w+=,.@-]*",
+    ))
+}
+
+/// Checks the path of a user or role; absent means `/`.
+pub fn check_path(path: &str) -> Result<(), IamError> {
+    check_length(path, "path", 1, MAX_PATH)?;
+    let printable = path.chars().all(|c| ('\u{21}'..='\u{7f}').contains(&c));
+    if path.starts_with('/') && path.ends_with('/') && printable && !path.contains("//") {
+        return Ok(());
+    }
+    Err(IamError::ValidationError(
+        "The specified value for path is invalid. It must begin and end with / and contain only alphanumeric \
+         characters and/or / characters."
+            .into(),
+    ))
+}
+
+/// Checks `MaxSessionDuration` of a role.
+pub fn check_max_session_duration(seconds: i64) -> Result<(), IamError> {
+    check_range(seconds, "maxSessionDuration", 3600, 43_200)
+}
+
+/// Checks `DurationSeconds` of AssumeRole against the role.
+pub fn check_session_duration(seconds: i64, role_maximum: i64) -> Result<(), IamError> {
+    check_range(seconds, "durationSeconds", 900, 43_200)?;
+    if seconds <= role_maximum {
+        return Ok(());
+    }
+    Err(IamError::ValidationError(
+        "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.".into(),
+    ))
+}
+
+/// Checks the description of a role.
+pub fn check_description(text: &str) -> Result<(), IamError> {
+    check_length(text, "description", 0, 1000)
+}
+
+fn check_name(name: &str, parameter: &str, min: usize, max: usize) -> Result<(), IamError> {
+    check_length(name, parameter, min, max)?;
+    if name.chars().all(is_name_char) {
+        return Ok(());
+    }
+    Err(IamError::ValidationError(format!(
+        "The specified value for {parameter} is invalid. It must contain only alphanumeric characters and/or the \
+         following: +=,.@_-"
+    )))
+}
+
+fn is_name_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "+=,.@_-".contains(c)
+}
+
+fn check_length(value: &str, parameter: &str, min: usize, max: usize) -> Result<(), IamError> {
+    let length = value.chars().count();
+    if length < min {
+        let rule = format!("Member must have length greater than or equal to {min}");
+        return Err(IamError::constraint(value, parameter, &rule));
+    }
+    if length > max {
+        let rule = format!("Member must have length less than or equal to {max}");
+        return Err(IamError::constraint(value, parameter, &rule));
+    }
+    Ok(())
+}
+
+fn check_range(value: i64, parameter: &str, min: i64, max: i64) -> Result<(), IamError> {
+    let rule = match value {
+        v if v < min => format!("Member must have value greater than or equal to {min}"),
+        v if v > max => format!("Member must have value less than or equal to {max}"),
+        _ => return Ok(()),
+    };
+    Err(IamError::constraint(&value.to_string(), parameter, &rule))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn user_names_end_at_64_characters_ag_191() {
+        assert!(check_user_name(&"n".repeat(64)).is_ok());
+        let error = check_user_name(&"n".repeat(65)).unwrap_err();
+        assert_eq!(error.code(), "ValidationError");
+        assert!(error.to_string().contains("'userName'"), "{error}");
+        assert!(error.to_string().ends_with("Member must have length less than or equal to 64"), "{error}");
+        assert!(check_user_name("").is_err());
+        assert!(check_user_name("a b").unwrap_err().to_string().contains("+=,.@_-"));
+    }
+
+    #[test]
+    fn paths_begin_and_end_with_a_slash() {
+        for good in ["/", "/AWS/CodeDeploy/", "/a-b_c.d/"] {
+            assert!(check_path(good).is_ok(), "{good}");
+        }
+        for bad in ["", "a", "/a", "a/", "//", "/a//b/", "/ä/", "/a b/"] {
+            assert!(check_path(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn session_names_and_durations_keep_to_sts_limits() {
+        assert!(check_role_session_name("web-1").is_ok());
+        for bad in ["x", "a/b", "a:b", &"n".repeat(65)] {
+            assert!(check_role_session_name(bad).is_err(), "{bad}");
+        }
+        assert!(check_session_duration(900, 3600).is_ok());
+        assert!(check_session_duration(899, 3600).is_err());
+        assert!(check_session_duration(3601, 3600).unwrap_err().to_string().contains("MaxSessionDuration"));
+        assert!(check_max_session_duration(43_201).is_err());
+    }
+}
