@@ -98,8 +98,9 @@ fn in_json_words(text: &str) -> String {
         other => other,
     };
     let found = match found.split_whitespace().next() {
-        Some("integer") if of_right_type => "a number out of range",
-        Some("floating") if expected.ends_with("integer") => "a number with a fraction",
+        Some("integer" | "floating") if of_right_type => "a number out of range",
+        // Whole numbers that no integer holds arrive as floating point, too.
+        Some("floating") if expected.ends_with("integer") => "a fraction or too large a number",
         Some("integer" | "floating") => "a number",
         Some("string") if of_right_type => "another string",
         Some("string" | "character") => "a string",

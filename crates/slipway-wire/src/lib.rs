@@ -5,6 +5,7 @@
 //!   that a server implements and the dispatcher that feeds it.
 //! * [`ErrorKind`], [`ApiError`]: every error that a client can see, and one with its message.
 //! * [`Json`]: the codec of AWS JSON 1.1; [`codec::Codec`] is the place where another one plugs in.
+//! * [`query`]: form bodies and XML answers, the protocol of IAM and STS.
 //! * [`Timestamp`], [`constraint`]: the values that need more than a Rust primitive.
 //!
 //! [`Service`]: codedeploy::Service
@@ -32,6 +33,7 @@ mod error;
 mod generated;
 mod json;
 mod object;
+pub mod query;
 mod timestamp;
 mod values;
 

@@ -12,7 +12,11 @@ fn again<C: Codec, T: serde::Serialize + serde::de::DeserializeOwned>(
 }
 
 /// `body` decoded as `module`'s structure `shape` and encoded again; `None` if there is no such structure.
-pub fn reencode<C: Codec>(module: &str, shape: &str, body: &[u8]) -> Option<Result<Vec<u8>, ApiError>> {
+pub(crate) fn reencode<C: Codec>(
+    module: &str,
+    shape: &str,
+    body: &[u8],
+) -> Option<Result<Vec<u8>, ApiError>> {
     Some(match (module, shape) {
         ("codedeploy", "AddTagsToOnPremisesInstancesInput") => {
             again::<C, codedeploy::AddTagsToOnPremisesInstancesInput>(body)
@@ -308,7 +312,7 @@ pub fn reencode<C: Codec>(module: &str, shape: &str, body: &[u8]) -> Option<Resu
 }
 
 /// Every structure: module and shape.
-pub const STRUCTURES: &[(&str, &str)] = &[
+pub(crate) const STRUCTURES: &[(&str, &str)] = &[
     ("codedeploy", "AddTagsToOnPremisesInstancesInput"),
     ("codedeploy", "Alarm"),
     ("codedeploy", "AlarmConfiguration"),

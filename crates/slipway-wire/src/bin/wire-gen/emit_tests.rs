@@ -11,7 +11,7 @@ pub(crate) fn emit(models: &[(&str, Model)]) -> String {
     out.push_str("fn again<C: Codec, T: serde::Serialize + serde::de::DeserializeOwned>(body: &[u8]) -> Result<Vec<u8>, ApiError> {\n");
     out.push_str("C::encode(&C::decode::<T>(body)?)\n}\n\n");
     out.push_str("/// `body` decoded as `module`'s structure `shape` and encoded again; `None` if there is no such structure.\n");
-    out.push_str("pub fn reencode<C: Codec>(module: &str, shape: &str, body: &[u8]) -> Option<Result<Vec<u8>, ApiError>> {\n");
+    out.push_str("pub(crate) fn reencode<C: Codec>(module: &str, shape: &str, body: &[u8]) -> Option<Result<Vec<u8>, ApiError>> {\n");
     out.push_str("Some(match (module, shape) {\n");
     for (module, model) in models {
         for (name, _) in model.structures() {
@@ -19,7 +19,9 @@ pub(crate) fn emit(models: &[(&str, Model)]) -> String {
         }
     }
     out.push_str("_ => return None,\n})\n}\n\n");
-    out.push_str("/// Every structure: module and shape.\npub const STRUCTURES: &[(&str, &str)] = &[\n");
+    out.push_str(
+        "/// Every structure: module and shape.\npub(crate) const STRUCTURES: &[(&str, &str)] = &[\n",
+    );
     for (module, model) in models {
         for (name, _) in model.structures() {
             line!(out, "({module:?}, {name:?}),");
