@@ -3,6 +3,7 @@
 //! * [`codedeploy`] and [`commands`]: the CodeDeploy API and the agents' command API, generated from the compact
 //!   models in `api/` by the `wire-gen` binary: structures, listed values, the operation table, the [`Service`] trait
 //!   that a server implements and the dispatcher that feeds it.
+//! * [`target::Target`]: which operation a JSON request asks for.
 //! * [`ErrorKind`], [`ApiError`]: every error that a client can see, and one with its message.
 //! * [`Json`]: the codec of AWS JSON 1.1; [`codec::Codec`] is the place where another one plugs in.
 //! * [`query`]: form bodies and XML answers, the protocol of IAM and STS.
@@ -34,6 +35,7 @@ mod generated;
 mod json;
 mod object;
 pub mod query;
+pub mod target;
 mod timestamp;
 mod values;
 
