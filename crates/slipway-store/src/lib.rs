@@ -21,9 +21,11 @@
 //! |---|---|
 //! | [`rows`] | the rows and keys |
 //! | [`change`] | change sets and their errors |
+//! | [`sqlite`] | the embedded store |
 
 pub mod change;
 pub mod rows;
+pub mod sqlite;
 
 use async_trait::async_trait;
 use slipway_model::{AccountId, DeploymentId, Timestamp};

@@ -1,0 +1,358 @@
+//! One change set, inside the transaction of the writer.
+
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, params};
+use slipway_model::status::{DeploymentStatus, TargetStatus};
+use slipway_model::{DeploymentId, Timestamp};
+
+use super::wakeups::{self, Sequence};
+use crate::change::{CommitError, Write};
+use crate::rows::{
+    DeploymentRow, Document, DocumentKey, EventRow, HealthRow, Kind, Partition, TargetKey, TargetRow,
+};
+
+/// Why a write was not made.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// Its condition does not hold.
+    Refused(Box<CommitError>),
+    /// The database did not do it.
+    Sql(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+impl From<CommitError> for Failure {
+    fn from(error: CommitError) -> Self {
+        Self::Refused(Box::new(error))
+    }
+}
+
+impl From<Failure> for CommitError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused(error) => *error,
+            Failure::Sql(error) => sql_error(&error),
+        }
+    }
+}
+
+/// What callers are told about an error of the database.
+pub(super) fn sql_error(error: &rusqlite::Error) -> CommitError {
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DiskFull) => CommitError::DiskFull(error.to_string()),
+        _ => CommitError::Unavailable(error.to_string()),
+    }
+}
+
+type Written = Result<(), Failure>;
+
+/// Makes one write.
+pub(super) fn write(db: &Connection, sequence: &mut Sequence, write: &Write) -> Written {
+    match write {
+        Write::Insert(document) => insert(db, document),
+        Write::Replace(document) => replace(db, document),
+        Write::Put(document) => put(db, document),
+        Write::Delete { key, version } => delete(db, key, *version),
+        Write::DeleteChildren { partition, kind, parent } => delete_children(db, partition, *kind, parent),
+        Write::Require { key, version } => require(db, key, *version),
+        Write::InsertDeployment(row) => insert_deployment(db, row),
+        Write::UpdateDeployment { id, version, status, machine } => {
+            update_deployment(db, id, *version, *status, machine)
+        }
+        Write::ForgetGroup { group_id } => forget_group(db, group_id),
+        Write::InsertTargets(rows) => insert_targets(db, rows),
+        Write::UpdateTarget(row) => update_target(db, row),
+        Write::SkipPending { deployment, first, status, machine, at } => {
+            skip_pending(db, deployment, *first, *status, machine, *at)
+        }
+        Write::MarkCounted { deployment, ordinals } => mark_counted(db, deployment, ordinals),
+        Write::PutHealth(row) => put_health(db, row),
+        Write::Wake { key, due } => Ok(wakeups::wake(db, sequence, key, *due)?),
+        Write::SetTimer { key, due } => Ok(wakeups::set_timer(db, sequence, key, *due)?),
+        Write::Settle { key, seq, next } => Ok(wakeups::settle(db, sequence, key, *seq, *next)?),
+        Write::Event(row) => append_event(db, row),
+    }
+}
+
+fn execute(db: &Connection, sql: &str, parameters: impl Params) -> rusqlite::Result<usize> {
+    db.prepare_cached(sql)?.execute(parameters)
+}
+
+fn describe(key: &DocumentKey) -> String {
+    format!("{:?} {:?}", key.kind, key.name)
+}
+
+fn changed_by_someone(what: String) -> Failure {
+    Failure::from(CommitError::Conflict { what })
+}
+
+/// An `UPDATE` or `DELETE` that must have found its row at the version that was read.
+fn found(rows: usize, what: impl FnOnce() -> String) -> Written {
+    if rows == 0 { Err(changed_by_someone(what())) } else { Ok(()) }
+}
+
+fn insert(db: &Connection, Document { key, body, .. }: &Document) -> Written {
+    let rows = execute(
+        db,
+        "INSERT INTO documents (place, kind, parent, name, version, body) VALUES (?1, ?2, ?3, ?4, 1, ?5)
+         ON CONFLICT DO NOTHING",
+        params![key.partition.to_string(), key.kind as u8, key.parent, key.name, body],
+    )?;
+    if rows == 0 {
+        return Err(CommitError::Exists { what: describe(key), key: Some(key.clone()) }.into());
+    }
+    Ok(())
+}
+
+fn replace(db: &Connection, Document { key, body, version }: &Document) -> Written {
+    let rows = execute(
+        db,
+        "UPDATE documents SET body = ?5, version = version + 1
+         WHERE place = ?1 AND kind = ?2 AND parent = ?3 AND name = ?4 AND version = ?6",
+        params![key.partition.to_string(), key.kind as u8, key.parent, key.name, body, version],
+    )?;
+    found(rows, || describe(key))
+}
+
+fn put(db: &Connection, Document { key, body, .. }: &Document) -> Written {
+    execute(
+        db,
+        "INSERT INTO documents (place, kind, parent, name, version, body) VALUES (?1, ?2, ?3, ?4, 1, ?5)
+         ON CONFLICT DO UPDATE SET body = excluded.body, version = version + 1",
+        params![key.partition.to_string(), key.kind as u8, key.parent, key.name, body],
+    )?;
+    Ok(())
+}
+
+fn delete(db: &Connection, key: &DocumentKey, version: Option<i64>) -> Written {
+    let place = key.partition.to_string();
+    let Some(version) = version else {
+        execute(
+            db,
+            "DELETE FROM documents WHERE place = ?1 AND kind = ?2 AND parent = ?3 AND name = ?4",
+            params![place, key.kind as u8, key.parent, key.name],
+        )?;
+        return Ok(());
+    };
+    let rows = execute(
+        db,
+        "DELETE FROM documents WHERE place = ?1 AND kind = ?2 AND parent = ?3 AND name = ?4 AND version = ?5",
+        params![place, key.kind as u8, key.parent, key.name, version],
+    )?;
+    found(rows, || describe(key))
+}
+
+fn delete_children(db: &Connection, partition: &Partition, kind: Kind, parent: &str) -> Written {
+    execute(
+        db,
+        "DELETE FROM documents WHERE place = ?1 AND kind = ?2 AND parent = ?3",
+        params![partition.to_string(), kind as u8, parent],
+    )?;
+    Ok(())
+}
+
+fn require(db: &Connection, key: &DocumentKey, version: i64) -> Written {
+    let there = db
+        .prepare_cached(
+            "SELECT 1 FROM documents WHERE place = ?1 AND kind = ?2 AND parent = ?3 AND name = ?4 AND version = ?5",
+        )?
+        .exists(params![key.partition.to_string(), key.kind as u8, key.parent, key.name, version])?;
+    found(usize::from(there), || describe(key))
+}
+
+fn insert_deployment(db: &Connection, row: &DeploymentRow) -> Written {
+    let id = row.id.as_str();
+    // Before the group is looked at: the same request, made again, finds itself and not a busy group.
+    if db.prepare_cached("SELECT 1 FROM deployments WHERE id = ?1")?.exists([id])? {
+        return Err(CommitError::Exists { what: format!("deployment {id}"), key: None }.into());
+    }
+    let active = !row.status.is_terminal();
+    if active {
+        group_is_free(db, &row.group_id, &row.id)?;
+    }
+    execute(
+        db,
+        "INSERT INTO deployments
+             (id, account, region, application_id, group_id, status, active, created, version, machine)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1, ?9)",
+        params![
+            id,
+            row.scope.account.as_str(),
+            row.scope.region.as_str(),
+            row.application_id,
+            row.group_id,
+            row.status.as_str(),
+            active,
+            row.created.0,
+            row.machine,
+        ],
+    )?;
+    execute(
+        db,
+        "INSERT INTO deployment_records (deployment, record) VALUES (?1, ?2)",
+        params![id, row.record],
+    )?;
+    Ok(())
+}
+
+/// CF-370: a group has one active deployment at most.
+fn group_is_free(db: &Connection, group_id: &str, but_for: &DeploymentId) -> Written {
+    let active: Option<String> = db
+        .prepare_cached("SELECT id FROM deployments WHERE group_id = ?1 AND active = 1 AND id <> ?2")?
+        .query_row([group_id, but_for.as_str()], |row| row.get(0))
+        .optional()?;
+    let Some(active) = active else { return Ok(()) };
+    let active = DeploymentId::new(active).map_err(|e| {
+        rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(e))
+    })?;
+    Err(CommitError::GroupBusy { active }.into())
+}
+
+fn update_deployment(
+    db: &Connection,
+    id: &DeploymentId,
+    version: i64,
+    status: DeploymentStatus,
+    machine: &str,
+) -> Written {
+    let rows = execute(
+        db,
+        "UPDATE deployments SET status = ?3, active = ?4, machine = ?5, version = version + 1
+         WHERE id = ?1 AND version = ?2",
+        params![id.as_str(), version, status.as_str(), !status.is_terminal(), machine],
+    )?;
+    found(rows, || format!("deployment {id}"))
+}
+
+fn forget_group(db: &Connection, group_id: &str) -> Written {
+    execute(
+        db,
+        "DELETE FROM wakeups WHERE deployment IN (SELECT id FROM deployments WHERE group_id = ?1)",
+        [group_id],
+    )?;
+    // Targets and frozen copies go with their deployment (ON DELETE CASCADE).
+    execute(db, "DELETE FROM deployments WHERE group_id = ?1", [group_id])?;
+    execute(db, "DELETE FROM host_health WHERE group_id = ?1", [group_id])?;
+    Ok(())
+}
+
+fn insert_targets(db: &Connection, rows: &[TargetRow]) -> Written {
+    let mut statement = db.prepare_cached(
+        "INSERT INTO targets
+             (deployment, ordinal, host, name, status, offer_at, outstanding, uncounted, updated, version, machine)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 1, ?10)
+         ON CONFLICT DO NOTHING",
+    )?;
+    rows.iter().try_for_each(|row| insert_target(&mut statement, row))
+}
+
+fn insert_target(statement: &mut CachedStatement<'_>, row: &TargetRow) -> Written {
+    let inserted = statement.execute(params![
+        row.key.deployment.as_str(),
+        row.key.ordinal,
+        row.host,
+        row.name,
+        row.status.as_str(),
+        row.offer_at.map(|at| at.0),
+        row.outstanding,
+        row.uncounted,
+        row.updated.0,
+        row.machine,
+    ]);
+    match inserted {
+        Ok(0) => Err(CommitError::Exists { what: format!("target {}", row.key), key: None }.into()),
+        Ok(_) => Ok(()),
+        Err(error) if is_foreign_key(&error) => {
+            // The deployment has been forgotten since the caller read it.
+            Err(changed_by_someone(format!("deployment {}", row.key.deployment)))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn is_foreign_key(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|e| e.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY)
+}
+
+fn update_target(db: &Connection, row: &TargetRow) -> Written {
+    let TargetKey { deployment, ordinal } = &row.key;
+    let rows = execute(
+        db,
+        "UPDATE targets SET status = ?4, offer_at = ?5, outstanding = ?6, uncounted = ?7, updated = ?8,
+                            machine = ?9, version = version + 1
+         WHERE deployment = ?1 AND ordinal = ?2 AND version = ?3",
+        params![
+            deployment.as_str(),
+            ordinal,
+            row.version,
+            row.status.as_str(),
+            row.offer_at.map(|at| at.0),
+            row.outstanding,
+            row.uncounted,
+            row.updated.0,
+            row.machine,
+        ],
+    )?;
+    found(rows, || format!("target {}", row.key))
+}
+
+fn skip_pending(
+    db: &Connection,
+    deployment: &DeploymentId,
+    first: u32,
+    status: TargetStatus,
+    machine: &str,
+    at: Timestamp,
+) -> Written {
+    execute(
+        db,
+        "UPDATE targets SET status = ?4, machine = ?5, updated = ?6, offer_at = NULL, outstanding = 0, uncounted = 0,
+                            version = version + 1
+         WHERE deployment = ?1 AND status = ?2 AND ordinal >= ?3",
+        params![deployment.as_str(), TargetStatus::Pending.as_str(), first, status.as_str(), machine, at.0],
+    )?;
+    Ok(())
+}
+
+/// The version moves with the mark: whoever read the target before must not write the old mark back.
+fn mark_counted(db: &Connection, deployment: &DeploymentId, ordinals: &[u32]) -> Written {
+    let mut statement = db.prepare_cached(
+        "UPDATE targets SET uncounted = 0, version = version + 1
+         WHERE deployment = ?1 AND ordinal = ?2 AND uncounted = 1",
+    )?;
+    for ordinal in ordinals {
+        let rows = statement.execute(params![deployment.as_str(), ordinal])?;
+        found(rows, || format!("target {deployment}/{ordinal}"))?;
+    }
+    Ok(())
+}
+
+fn put_health(db: &Connection, row: &HealthRow) -> Written {
+    execute(
+        db,
+        "INSERT INTO host_health (group_id, host, healthy, installed_revision) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT DO UPDATE SET healthy = excluded.healthy, installed_revision = excluded.installed_revision",
+        params![row.group_id, row.host, row.healthy, row.installed_revision],
+    )?;
+    Ok(())
+}
+
+fn append_event(db: &Connection, row: &EventRow) -> Written {
+    execute(
+        db,
+        "INSERT INTO events (account, region, deployment, target, at, what) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![
+            row.scope.account.as_str(),
+            row.scope.region.as_str(),
+            row.deployment.as_str(),
+            row.target,
+            row.at.0,
+            row.what,
+        ],
+    )?;
+    Ok(())
+}
