@@ -1,0 +1,176 @@
+//! Role trust policies: who may assume a role (D-30, DP-633).
+
+use super::context::Context;
+use super::{Decision, Effect, Layer, Policy, Scope, Statement, StatementRef};
+use crate::identity::{Principal, PrincipalKind};
+
+/// The principals of a trust statement.
+#[derive(Clone, Debug)]
+pub(super) enum Principals {
+    /// `"*"`.
+    Anyone,
+    These(Vec<TrustedPrincipal>),
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum TrustedPrincipal {
+    /// `"AWS": "*"`.
+    AnyAws,
+    /// `"AWS": "<account>"` or `arn:aws:iam::<account>:root`: the account decides who of its own.
+    Account(String),
+    /// A user, a role (any session of it) or one session.
+    Arn(String),
+    Service(String),
+}
+
+/// Who asks to assume a role.
+#[derive(Clone, Copy, Debug)]
+pub enum TrustCaller<'a> {
+    /// A signed caller of `sts:AssumeRole`.
+    Principal(&'a Principal),
+    /// A service acting for a resource, as the control plane does with a deployment group's service role (D-30).
+    Service {
+        /// `codedeploy.amazonaws.com`.
+        name: &'a str,
+        /// Its region: a trust policy may name `codedeploy.<region>.amazonaws.com` instead, as the guide's
+        /// example does.
+        region: &'a str,
+    },
+}
+
+/// What a trust policy says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrustDecision {
+    /// Whether the role trusts the caller.
+    pub decision: Decision,
+    /// The trust goes to the caller's account (or the caller is of another account than the role): the caller's
+    /// own policies must allow `sts:AssumeRole` as well. False when the policy names the caller itself.
+    pub needs_identity_policy: bool,
+}
+
+/// How closely a statement names a caller.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Naming {
+    Not,
+    Account,
+    Itself,
+}
+
+impl TrustedPrincipal {
+    pub(super) fn parse_aws(text: &str) -> Option<Self> {
+        if text == "*" {
+            return Some(Self::AnyAws);
+        }
+        if is_account(text) {
+            return Some(Self::Account(text.to_owned()));
+        }
+        let mut parts = text.splitn(6, ':');
+        let head = [parts.next()?, parts.next()?, parts.next()?, parts.next()?];
+        let (account, resource) = (parts.next()?, parts.next()?);
+        let kinds: &[&str] = match head {
+            ["arn", "aws", "iam", ""] if resource == "root" && is_account(account) => {
+                return Some(Self::Account(account.to_owned()));
+            }
+            ["arn", "aws", "iam", ""] => &["user/", "role/"],
+            ["arn", "aws", "sts", ""] => &["assumed-role/"],
+            _ => return None,
+        };
+        // IAM knows no wildcards in principals: half-open trust has to be written as a condition.
+        let named = kinds.iter().any(|kind| resource.strip_prefix(kind).is_some_and(|rest| !rest.is_empty()));
+        (is_account(account) && named && !text.contains(['*', '?'])).then(|| Self::Arn(text.to_owned()))
+    }
+
+    pub(super) fn parse_service(text: &str) -> Option<Self> {
+        let valid = text.contains('.')
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b));
+        valid.then(|| Self::Service(text.to_owned()))
+    }
+
+    fn names(&self, caller: &TrustCaller<'_>) -> Naming {
+        match (self, caller) {
+            (Self::AnyAws, TrustCaller::Principal(_)) => Naming::Itself,
+            (Self::Account(account), TrustCaller::Principal(p)) if *account == p.account => Naming::Account,
+            (Self::Arn(arn), TrustCaller::Principal(p)) if *arn == p.arn || is_role_of(arn, p) => {
+                Naming::Itself
+            }
+            (Self::Service(trusted), TrustCaller::Service { name, region }) => {
+                let regional = trusted == name
+                    || name
+                        .split_once('.')
+                        .is_some_and(|(service, domain)| *trusted == format!("{service}.{region}.{domain}"));
+                if regional { Naming::Itself } else { Naming::Not }
+            }
+            _ => Naming::Not,
+        }
+    }
+}
+
+impl Principals {
+    fn names(&self, caller: &TrustCaller<'_>) -> Naming {
+        match self {
+            Self::Anyone => Naming::Itself,
+            Self::These(list) => {
+                list.iter().map(|p| p.names(caller)).fold(Naming::Not, |best, next| match (best, next) {
+                    (Naming::Itself, _) | (_, Naming::Itself) => Naming::Itself,
+                    (Naming::Account, _) | (_, Naming::Account) => Naming::Account,
+                    _ => Naming::Not,
+                })
+            }
+        }
+    }
+}
+
+fn is_role_of(arn: &str, principal: &Principal) -> bool {
+    matches!(principal.kind, PrincipalKind::AssumedRole { .. }) && arn == principal.policy_arn()
+}
+
+fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// Asks a role's trust policy whether `caller` may do `action` (`sts:AssumeRole`). `role_account` is the account
+/// that the role belongs to.
+pub fn evaluate_trust(
+    policy: &Policy,
+    role_account: &str,
+    caller: TrustCaller<'_>,
+    action: &str,
+    context: &Context,
+) -> TrustDecision {
+    let action = action.to_ascii_lowercase();
+    let mut allowed: Option<(StatementRef, Naming)> = None;
+    for (index, statement) in policy.statements.iter().enumerate() {
+        let naming = naming(statement, &caller);
+        if naming == Naming::Not || !statement.applies(&action, context) {
+            continue;
+        }
+        let found = policy.statement_ref(index);
+        match statement.effect {
+            Effect::Deny => {
+                let decision = Decision::ExplicitDeny { statement: found, layer: Layer::Trust };
+                return TrustDecision { decision, needs_identity_policy: false };
+            }
+            Effect::Allow if naming == Naming::Itself || allowed.is_none() => allowed = Some((found, naming)),
+            Effect::Allow => {}
+        }
+    }
+    let Some((statement, naming)) = allowed else {
+        return TrustDecision {
+            decision: Decision::ImplicitDeny { layer: Layer::Trust },
+            needs_identity_policy: false,
+        };
+    };
+    let foreign = matches!(caller, TrustCaller::Principal(p) if p.account != role_account);
+    TrustDecision {
+        decision: Decision::Allow { statement },
+        needs_identity_policy: naming == Naming::Account || foreign,
+    }
+}
+
+fn naming(statement: &Statement, caller: &TrustCaller<'_>) -> Naming {
+    match &statement.scope {
+        Scope::Principals(principals) => principals.names(caller),
+        // An identity policy names no principals, so as a trust policy it trusts nobody.
+        Scope::Resources(_) => Naming::Not,
+    }
+}
