@@ -260,6 +260,16 @@ impl DeploymentMachine {
         self.stop_requested_by.as_deref()
     }
 
+    /// Why targets that are at work must be told that the deployment has been given up; absent while it goes on and
+    /// after its end. Telling one twice changes nothing, so a worker may begin again wherever it was interrupted.
+    pub const fn aborting(&self) -> Option<AbortReason> {
+        match self.stage {
+            Stage::Ending(EndingCause::Stopped) => Some(AbortReason::Stopped),
+            Stage::Ending(EndingCause::TimedOut) => Some(AbortReason::TimedOut),
+            _ => None,
+        }
+    }
+
     /// Whether [`DeploymentEffect::ResolveFleet`] was asked for and not answered yet.
     pub const fn awaits_fleet(&self) -> bool {
         matches!(self.stage, Stage::Resolving)
