@@ -1,2 +1,7 @@
 //! The `slipway-agent` command.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    slipway_agent::process::main(std::env::args_os())
+}

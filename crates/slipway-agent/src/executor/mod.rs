@@ -1,0 +1,194 @@
+//! From a command to what it does: DownloadBundle, Install, or the scripts of an event (AG-060, AG-061).
+//!
+//! [`Executor::prepare`] decides before the acknowledgement (which says whether there is anything to do),
+//! [`Executor::execute`] does it.
+
+mod retention;
+mod revision;
+
+use std::path::{Path, PathBuf};
+
+use slipway_appspec::{AppSpec, Script};
+
+use crate::client::Diagnostics;
+use crate::download::Downloader;
+use crate::hooks::HookRunner;
+use crate::install::{InstallRequest, Switches, install};
+use crate::layout::{Deployment, Layout};
+use crate::logs::AgentLog;
+use crate::spec::DeploymentSpec;
+use crate::unpack::{Limits, unpack};
+
+pub use revision::find_appspec;
+
+/// The lifecycle events whose scripts an agent runs (AP-18).
+pub const HOOK_EVENTS: [&str; 9] = [
+    "BeforeBlockTraffic",
+    "AfterBlockTraffic",
+    "ApplicationStop",
+    "BeforeInstall",
+    "AfterInstall",
+    "ApplicationStart",
+    "BeforeAllowTraffic",
+    "AfterAllowTraffic",
+    "ValidateService",
+];
+
+/// What a command will do.
+#[derive(Debug)]
+pub enum Plan {
+    /// Fetch and unpack the bundle.
+    DownloadBundle,
+    /// Copy its files.
+    Install,
+    /// Run these scripts of this revision; none is a no-op.
+    Hook {
+        /// The event.
+        event: &'static str,
+        /// Its scripts.
+        scripts: Vec<Script>,
+        /// The revision's directory.
+        archive: PathBuf,
+    },
+    /// A command that this agent does not know (AP-18).
+    Unsupported(String),
+}
+
+impl Plan {
+    /// What the acknowledgement says (AP-13): DownloadBundle and Install are never no-ops.
+    pub fn is_noop(&self) -> bool {
+        match self {
+            Self::DownloadBundle | Self::Install => false,
+            Self::Hook { scripts, .. } => scripts.is_empty(),
+            Self::Unsupported(_) => true,
+        }
+    }
+}
+
+/// Carries out commands.
+#[derive(Debug)]
+pub struct Executor {
+    /// Where everything lies.
+    pub layout: Layout,
+    /// Archives kept per group (AG-083).
+    pub max_revisions: usize,
+    /// Fetches bundles.
+    pub downloader: Downloader,
+    /// What bundles may hold.
+    pub limits: Limits,
+    /// Runs scripts.
+    pub hooks: HookRunner,
+    /// What hosts may refuse beyond the documented rules (AP-30).
+    pub switches: Switches,
+    /// D-14.
+    pub retain_cleanup_guide: bool,
+    /// The agent log.
+    pub log: AgentLog,
+}
+
+impl Executor {
+    /// Decides what `command` means for this deployment, now.
+    pub fn prepare(&self, command: &str, spec: &DeploymentSpec) -> Result<Plan, Diagnostics> {
+        match command {
+            "DownloadBundle" => Ok(Plan::DownloadBundle),
+            "Install" => Ok(Plan::Install),
+            _ => match HOOK_EVENTS.iter().find(|event| **event == command) {
+                Some(event) => self.prepare_hook(event, spec),
+                None => Ok(Plan::Unsupported(command.to_owned())),
+            },
+        }
+    }
+
+    fn prepare_hook(&self, event: &'static str, spec: &DeploymentSpec) -> Result<Plan, Diagnostics> {
+        let Some(deployment) = revision::for_event(&self.layout, spec, event) else {
+            return Ok(Plan::Hook { event, scripts: Vec::new(), archive: PathBuf::new() });
+        };
+        let archive = deployment.archive();
+        let (app_spec, _) = self.read_appspec(&archive, spec)?;
+        Ok(Plan::Hook { event, scripts: app_spec.scripts(event).to_vec(), archive })
+    }
+
+    /// Carries out what was prepared.
+    pub async fn execute(&self, plan: Plan, spec: &DeploymentSpec) -> Result<(), Diagnostics> {
+        let deployment = self.layout.deployment(&spec.group_id, &spec.deployment_id);
+        match plan {
+            Plan::DownloadBundle => self.download_bundle(spec, &deployment).await,
+            Plan::Install => self.install(spec, deployment).await,
+            Plan::Hook { event, scripts, archive } => {
+                self.hooks.run(spec, event, &scripts, &archive, &deployment.logs()).await
+            }
+            Plan::Unsupported(name) => {
+                Err(Diagnostics::failure(format!("Unsupported command type: {name}.")))
+            }
+        }
+    }
+
+    async fn download_bundle(
+        &self,
+        spec: &DeploymentSpec,
+        deployment: &Deployment,
+    ) -> Result<(), Diagnostics> {
+        let (layout, group) = (self.layout.clone(), spec.group_id.clone());
+        let (current, keep) = (deployment.clone(), self.max_revisions);
+        let deleted = blocking(move || retention::delete_old(&layout, &group, &current, keep)).await?;
+        for path in deleted {
+            self.log.info(format_args!("Deleted the old revision {}", path.display()));
+        }
+        std::fs::create_dir_all(deployment.directory()).map_err(|error| {
+            Diagnostics::failure(format!("{}: {error}", deployment.directory().display()))
+        })?;
+        let bundle = deployment.bundle();
+        let kind = self
+            .downloader
+            .fetch(spec, &bundle)
+            .await
+            .map_err(|error| Diagnostics::failure(error.to_string()))?;
+        let (archive, limits) = (deployment.archive(), self.limits.clone());
+        let unpacked = blocking(move || unpack(&bundle, kind, &archive, &limits)).await?;
+        self.log.debug(format_args!("Unpacked {} members, {} bytes", unpacked.members, unpacked.bytes));
+        self.layout
+            .mark_most_recent(&spec.group_id, deployment)
+            .map_err(|error| Diagnostics::failure(format!("_most_recent_install: {error}")))
+    }
+
+    async fn install(&self, spec: &DeploymentSpec, deployment: Deployment) -> Result<(), Diagnostics> {
+        let (app_spec, app_spec_name) = self.read_appspec(&deployment.archive(), spec)?;
+        revision::check_events(&app_spec, spec).map_err(Diagnostics::failure)?;
+        for warning in &app_spec.warnings {
+            self.log.warn(format_args!("{app_spec_name} of {}: {warning}", spec.deployment_id));
+        }
+        let (layout, spec) = (self.layout.clone(), spec.clone());
+        let (retain_cleanup_guide, switches) = (self.retain_cleanup_guide, self.switches);
+        let report = blocking(move || {
+            install(&InstallRequest {
+                archive_dir: &deployment.archive(),
+                instructions_dir: &layout.instructions(),
+                group_id: &spec.group_id,
+                deployment_dir: deployment.directory(),
+                app_spec: &app_spec,
+                app_spec_name: &app_spec_name,
+                file_exists_behavior: &spec.file_exists_behavior,
+                retain_cleanup_guide,
+                switches,
+            })
+        })
+        .await?;
+        self.log.debug(format_args!("Installed: {report:?}"));
+        Ok(())
+    }
+
+    fn read_appspec(&self, archive: &Path, spec: &DeploymentSpec) -> Result<(AppSpec, String), Diagnostics> {
+        revision::read_appspec(archive, &spec.appspec_filename, self.limits.reject_path_traversal)
+            .map_err(Diagnostics::failure)
+    }
+}
+
+/// Runs something that blocks beside the loop that polls.
+async fn blocking<T: Send + 'static, E: std::error::Error + Send + 'static>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, Diagnostics> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result.map_err(|error| Diagnostics::failure(error.to_string())),
+        Err(error) => Err(Diagnostics::failure(format!("internal error: {error}"))),
+    }
+}

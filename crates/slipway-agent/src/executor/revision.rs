@@ -1,0 +1,152 @@
+//! Which revision an event's scripts are of, and its AppSpec file (AP-20, AG-085..AG-089, AMB-1).
+
+use std::path::{Path, PathBuf};
+
+use slipway_appspec::{AppSpec, Os, ParseOptions, decode, parse_with};
+
+use crate::layout::{Deployment, Layout};
+use crate::spec::DeploymentSpec;
+use crate::unpack::macosx_note;
+
+/// The revision of an event's scripts; `None`: there is none yet, nothing runs.
+pub(super) fn for_event(layout: &Layout, spec: &DeploymentSpec, event: &str) -> Option<Deployment> {
+    let current = layout.deployment(&spec.group_id, &spec.deployment_id);
+    if current.archive().exists() {
+        // AS-089: the old-revision rules hold only until this deployment's archive is there.
+        return Some(current);
+    }
+    let last_successful = || layout.last_successful(&spec.group_id);
+    match (spec.is_blue_green_rollback(), event) {
+        (true, "BeforeBlockTraffic" | "AfterBlockTraffic") => layout.most_recent(&spec.group_id),
+        (true, "ApplicationStop" | "BeforeAllowTraffic" | "AfterAllowTraffic")
+        | (false, "BeforeBlockTraffic" | "AfterBlockTraffic" | "ApplicationStop") => last_successful(),
+        _ => Some(current),
+    }
+}
+
+/// The AppSpec file of a revision: the named one, `appspec.yaml`, `appspec.yml`, in this order (AMB-1).
+pub fn find_appspec(archive: &Path, name: &str) -> Option<PathBuf> {
+    let root = archive.canonicalize().ok()?;
+    [name, "appspec.yaml", "appspec.yml"].iter().map(|name| archive.join(name)).find(|path| {
+        // A link that leads out of the revision is not its AppSpec file (D-17).
+        path.is_file() && path.canonicalize().is_ok_and(|real| real.starts_with(&root))
+    })
+}
+
+/// Reads and parses it, and tells its name; the error is the message to report.
+pub(super) fn read_appspec(
+    archive: &Path,
+    name: &str,
+    refuse_path_escapes: bool,
+) -> Result<(AppSpec, String), String> {
+    let Some(path) = find_appspec(archive, name) else { return Err(not_found(archive, name)) };
+    let bytes = std::fs::read(&path).map_err(|error| format!("{error} - {}", path.display()))?;
+    let text = decode(&bytes).map_err(|error| error.to_string())?;
+    let file_name = path.file_name().and_then(|name| name.to_str()).unwrap_or(name);
+    let options = ParseOptions { os: Os::host(), file_name, refuse_path_escapes };
+    let app_spec = parse_with(&text, &options).map_err(|error| error.to_string())?;
+    Ok((app_spec, file_name.to_owned()))
+}
+
+/// AS-003, AS-173.
+fn not_found(archive: &Path, name: &str) -> String {
+    let directory = archive.display();
+    let mut message = format!(
+        "The CodeDeploy agent did not find an AppSpec file within the unpacked revision directory at revision-relative path \"{name}\". The revision was unpacked to directory \"{directory}\", and the AppSpec file was expected but not found at path \"{directory}/{name}\". Consult the AWS CodeDeploy Appspec documentation for more information at http://docs.aws.amazon.com/codedeploy/latest/userguide/reference-appspec-file.html"
+    );
+    if let Some(note) = macosx_note(archive) {
+        message.push(' ');
+        message.push_str(&note);
+    }
+    message
+}
+
+/// AG-089: with a list of possible events, the file may name no other.
+pub(super) fn check_events(app_spec: &AppSpec, spec: &DeploymentSpec) -> Result<(), String> {
+    let Some(possible) = &spec.all_possible_events else { return Ok(()) };
+    let unknown: Vec<&str> =
+        app_spec.events().filter(|event| !possible.iter().any(|name| name == event)).collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    Err(format!("{} file contains unknown lifecycle events: {unknown:?}", spec.appspec_filename))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{find_appspec, for_event, read_appspec};
+    use crate::layout::Layout;
+    use crate::spec::DeploymentSpec;
+    use serde_json::json;
+
+    fn spec(creator: &str, kind: &str) -> DeploymentSpec {
+        let json = json!({
+            "DeploymentId": "d-new", "DeploymentGroupId": "g", "DeploymentGroupName": "n", "ApplicationName": "a",
+            "DeploymentCreator": creator, "DeploymentType": kind,
+            "Revision": {"RevisionType": "S3", "S3Revision": {"Bucket": "b", "Key": "k", "BundleType": "zip"}}
+        });
+        DeploymentSpec::parse(json.to_string().as_bytes()).expect("a specification")
+    }
+
+    /// Which deployment the scripts of `event` are of; `-` for none.
+    fn chosen(layout: &Layout, spec: &DeploymentSpec, event: &str) -> String {
+        for_event(layout, spec, event).map_or_else(
+            || "-".to_owned(),
+            |found| found.directory().file_name().expect("a name").to_string_lossy().into_owned(),
+        )
+    }
+
+    #[test]
+    fn each_event_takes_its_scripts_from_the_documented_revision() {
+        let root = tempfile::tempdir().expect("scratch directory");
+        let layout = Layout::new(root.path(), "t");
+        let in_place = spec("user", "IN_PLACE");
+        assert_eq!(chosen(&layout, &in_place, "ApplicationStop"), "-", "AG-085: a first deployment");
+
+        std::fs::create_dir_all(layout.instructions()).expect("mkdir");
+        let mark = |name: &str, id: &str| {
+            let directory = layout.deployment("g", id).directory().to_owned();
+            let path = layout.instructions().join(format!("g_{name}"));
+            std::fs::write(path, directory.as_os_str().as_encoded_bytes()).expect("write");
+        };
+        mark("last_successful_install", "d-good");
+        mark("most_recent_install", "d-recent");
+        let rollback = spec("codeDeployRollback", "BLUE_GREEN");
+        for (event, normally, rolling_back) in [
+            ("BeforeBlockTraffic", "d-good", "d-recent"),
+            ("AfterBlockTraffic", "d-good", "d-recent"),
+            ("ApplicationStop", "d-good", "d-good"),
+            ("BeforeInstall", "d-new", "d-new"),
+            ("ValidateService", "d-new", "d-new"),
+            ("BeforeAllowTraffic", "d-new", "d-good"),
+            ("AfterAllowTraffic", "d-new", "d-good"),
+        ] {
+            assert_eq!(chosen(&layout, &in_place, event), normally, "AG-085 {event}");
+            assert_eq!(chosen(&layout, &rollback, event), rolling_back, "AG-086 {event}");
+        }
+
+        std::fs::create_dir_all(layout.deployment("g", "d-new").archive()).expect("mkdir");
+        assert_eq!(chosen(&layout, &in_place, "ApplicationStop"), "d-new", "AS-089");
+        assert_eq!(chosen(&layout, &rollback, "BeforeBlockTraffic"), "d-new", "AS-089");
+    }
+
+    #[test]
+    fn the_appspec_file_is_found_under_its_three_names_and_inside_the_revision() {
+        let archive = tempfile::tempdir().expect("scratch directory");
+        let root = archive.path();
+        let message = read_appspec(root, "appspec.yml", true).expect_err("AS-003");
+        let directory = root.display();
+        assert!(message.starts_with("The CodeDeploy agent did not find an AppSpec file within the unpacked revision directory at revision-relative path \"appspec.yml\". "));
+        assert!(
+            message.contains(&format!("not found at path \"{directory}/appspec.yml\". Consult")),
+            "{message}"
+        );
+
+        std::os::unix::fs::symlink("/etc/passwd", root.join("appspec.yml")).expect("symlink");
+        assert_eq!(find_appspec(root, "appspec.yml"), None, "D-17");
+        std::fs::write(root.join("appspec.yaml"), "version: 0.0\nos: linux\n").expect("write");
+        assert_eq!(find_appspec(root, "appspec.yml"), Some(root.join("appspec.yaml")), "AMB-1");
+        std::fs::write(root.join("own.yml"), "").expect("write");
+        assert_eq!(find_appspec(root, "own.yml"), Some(root.join("own.yml")), "AMB-1");
+    }
+}

@@ -1,0 +1,91 @@
+//! What scripts find in their environment (AP-21, AS-104, AS-105, D-25).
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+
+use crate::config::{Hardening, OnPremises};
+use crate::spec::{DeploymentSpec, Revision};
+
+/// Never handed on: the agent ignores them itself (AG-032), and stale ones would mislead a script.
+const REMOVED: [&str; 14] = [
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_CREDENTIAL_FILE",
+    "AWS_CREDENTIALS_FILE",
+    "LIFECYCLE_EVENT",
+    "DEPLOYMENT_ID",
+    "APPLICATION_NAME",
+    "DEPLOYMENT_GROUP_NAME",
+    "DEPLOYMENT_GROUP_ID",
+    "BUNDLE_BUCKET",
+    "BUNDLE_KEY",
+    "BUNDLE_VERSION",
+    "BUNDLE_ETAG",
+    "BUNDLE_COMMIT",
+];
+const LOADER: [&str; 3] = ["LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT"];
+const ALLOWED: [&str; 3] = ["PATH", "HOME", "USER"];
+
+/// The part of the environment that is the same for every script of this agent.
+#[derive(Debug, Clone, Default)]
+pub struct BaseEnvironment(BTreeMap<OsString, OsString>);
+
+impl BaseEnvironment {
+    /// From the agent's own environment (`inherited`), the switches of AP-30, and who this host is.
+    pub fn new(
+        inherited: impl IntoIterator<Item = (OsString, OsString)>,
+        hardening: &Hardening,
+        on_premises: &OnPremises,
+        pass_keys: bool,
+    ) -> Self {
+        let among = |names: &[&str], name: &OsStr| names.iter().any(|other| OsStr::new(other) == name);
+        let mut variables: BTreeMap<OsString, OsString> = inherited
+            .into_iter()
+            .filter(|(name, _)| !among(&REMOVED, name))
+            .filter(|(name, _)| !(hardening.strip_loader_env_in_hooks && among(&LOADER, name)))
+            .filter(|(name, _)| !hardening.restrict_hook_env_to_allowlist || among(&ALLOWED, name))
+            .collect();
+        let mut set = |name: &str, value: &OsStr| variables.insert(name.into(), value.to_owned());
+        set("AWS_REGION", on_premises.region.as_ref());
+        set("AWS_HOST_IDENTIFIER", on_premises.host_identifier.as_ref());
+        match on_premises.credentials.path() {
+            Some(path) => drop(set("AWS_CREDENTIALS_FILE", path.as_os_str())),
+            None if pass_keys => {
+                // The old agents' names (AG-031), only when asked for (D-25).
+                if let Ok(keys) = on_premises.credentials.keys() {
+                    set("AWS_ACCESS_KEY", keys.access_key_id.as_ref());
+                    set("AWS_SECRET_KEY", keys.secret_access_key.as_ref());
+                }
+            }
+            None => {}
+        }
+        Self(variables)
+    }
+
+    /// The environment of one event's scripts. Bundle variables are the current deployment's, also when the
+    /// script is of an older revision (AS-105); what does not apply is unset, not empty.
+    pub fn for_event(&self, spec: &DeploymentSpec, event: &str) -> BTreeMap<OsString, OsString> {
+        let mut variables = self.0.clone();
+        let mut set = |name: &str, value: &str| variables.insert(name.into(), value.into());
+        set("LIFECYCLE_EVENT", event);
+        set("DEPLOYMENT_ID", &spec.deployment_id);
+        set("APPLICATION_NAME", &spec.application_name);
+        set("DEPLOYMENT_GROUP_NAME", &spec.group_name);
+        set("DEPLOYMENT_GROUP_ID", &spec.group_id);
+        match &spec.revision {
+            Revision::S3 { bucket, key, version, etag, .. } => {
+                set("BUNDLE_BUCKET", bucket);
+                set("BUNDLE_KEY", key);
+                if let Some(version) = version {
+                    set("BUNDLE_VERSION", version);
+                }
+                if let Some(etag) = etag {
+                    set("BUNDLE_ETAG", etag);
+                }
+            }
+            Revision::GitHub { commit_id, .. } => drop(set("BUNDLE_COMMIT", commit_id)),
+            Revision::Local(_) => {}
+        }
+        variables
+    }
+}

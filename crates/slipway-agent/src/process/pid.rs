@@ -1,0 +1,78 @@
+//! Who is running: the PID file and the lock beside it (AG-042, AG-043).
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::path::Path;
+
+use rustix::process::{Pid, test_kill_process};
+
+use crate::config::Config;
+use crate::layout::write_atomically;
+
+/// Held for the life of the agent; the system releases it whatever happens.
+#[derive(Debug)]
+pub(super) struct Running {
+    _lock: File,
+    pid_file: std::path::PathBuf,
+}
+
+impl Running {
+    /// Takes the lock. `None`: somebody else has it.
+    pub(super) fn take(config: &Config) -> io::Result<Option<Self>> {
+        let path = config.lock_file();
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Some(Self { _lock: lock, pid_file: config.pid_file() })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    /// Writes our PID.
+    pub(super) fn announce(&self) -> io::Result<()> {
+        write_atomically(&self.pid_file, std::process::id().to_string().as_bytes())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.pid_file);
+    }
+}
+
+/// The PID of the running agent. A PID file of nobody is deleted, and said so (AG-042).
+pub(super) fn running(config: &Config) -> Option<Pid> {
+    let path = config.pid_file();
+    let text = std::fs::read_to_string(&path).ok()?;
+    let pid = text.trim().parse::<i32>().ok().and_then(Pid::from_raw);
+    if let Some(pid) = pid.filter(|pid| is_alive(*pid) && is_agent(config, *pid)) {
+        return Some(pid);
+    }
+    println!("Pidfile {} present but no matching process running - cleaning up", path.display());
+    let _ = std::fs::remove_file(path);
+    None
+}
+
+/// Whether the process exists, be it ours to signal or not.
+pub(super) fn is_alive(pid: Pid) -> bool {
+    !matches!(test_kill_process(pid), Err(rustix::io::Errno::SRCH)) && !is_zombie(pid)
+}
+
+/// A daemon whose parent does not wait for it has ended all the same.
+fn is_zombie(pid: Pid) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
+    stat.is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('Z')))
+}
+
+/// Numbers are used again: the lock must be held, or the process called like an agent (of another make).
+fn is_agent(config: &Config, pid: Pid) -> bool {
+    is_locked(&config.lock_file())
+        || std::fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).is_ok_and(|line| {
+            let line = String::from_utf8_lossy(&line).into_owned();
+            line.contains("codedeploy-agent") || line.contains("slipway-agent")
+        })
+}
+
+fn is_locked(path: &Path) -> bool {
+    File::open(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
