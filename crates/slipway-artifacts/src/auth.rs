@@ -117,7 +117,8 @@ pub(crate) struct Doorkeeper {
 impl S3Auth for Doorkeeper {
     async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
         let sender = SENDER.try_with(Arc::clone).map_err(S3Error::internal_error)?;
-        let found = self.credentials.secret(access_key, sender.token.as_deref()).await.map_err(refusal)?;
+        let found =
+            self.credentials.secret(access_key, sender.token.as_deref()).await.map_err(|e| refusal(&e))?;
         let Some(ResolvedCaller { secret, caller }) = found else {
             return Err(S3Error::with_message(
                 S3ErrorCode::InvalidAccessKeyId,
@@ -132,8 +133,8 @@ impl S3Auth for Doorkeeper {
     }
 }
 
-fn refusal(error: CredentialError) -> S3Error {
-    let code = match &error {
+fn refusal(error: &CredentialError) -> S3Error {
+    let code = match error {
         CredentialError::InvalidToken => S3ErrorCode::InvalidToken,
         CredentialError::ExpiredToken => S3ErrorCode::ExpiredToken,
         CredentialError::Inactive => S3ErrorCode::InvalidAccessKeyId,

@@ -132,7 +132,7 @@ impl Blobs {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             // Wasted space, not lost data: the next start tries again.
             Err(error) => {
-                tracing::warn!(path = %path.display(), %error, "cannot remove an unreferenced blob")
+                tracing::warn!(path = %path.display(), %error, "cannot remove an unreferenced blob");
             }
         }
     }

@@ -170,7 +170,7 @@ impl From<ArtifactError> for S3Error {
                 answer.set_status_code(StatusCode::INSUFFICIENT_STORAGE);
             }
             E::Refused { code: S3ErrorCode::Custom(_), .. } => {
-                answer.set_status_code(StatusCode::BAD_REQUEST)
+                answer.set_status_code(StatusCode::BAD_REQUEST);
             }
             E::IsDeleteMarker { version_id } | E::Deleted { version_id } => {
                 answer.set_headers(delete_marker_headers(version_id));

@@ -134,7 +134,7 @@ impl Stream for Content {
         let next = self.inner.as_mut().poll_next(cx);
         match &next {
             Poll::Ready(Some(Ok(bytes))) => {
-                self.remaining = self.remaining.saturating_sub(bytes.len() as u64)
+                self.remaining = self.remaining.saturating_sub(bytes.len() as u64);
             }
             Poll::Ready(Some(Err(error))) => tracing::error!(%error, "reading the content of an object"),
             _ => {}

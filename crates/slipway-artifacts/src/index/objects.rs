@@ -7,13 +7,29 @@ use super::{Txn, buckets};
 use crate::blob::{BlobId, Segment};
 use crate::error::ArtifactError;
 
+/// Which current object a condition means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum EtagMatch {
+    Any,
+    Is(String),
+}
+
+impl EtagMatch {
+    fn covers(&self, row: &VersionRow) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Is(etag) => *etag == row.etag,
+        }
+    }
+}
+
 /// What must hold for a write to happen (`If-Match`, `If-None-Match`).
 #[derive(Debug, Clone, Default)]
 pub(crate) struct WriteCondition {
-    /// The current object must have this ETag (`Some(None)`: any).
-    pub(crate) matches: Option<Option<String>>,
-    /// There must be no current object (`Some(None)`), or none with this ETag.
-    pub(crate) none_match: Option<Option<String>>,
+    /// There must be such a current object.
+    pub(crate) matches: Option<EtagMatch>,
+    /// There must be none.
+    pub(crate) none_match: Option<EtagMatch>,
 }
 
 /// A new version to be.
@@ -185,12 +201,12 @@ fn check(condition: &WriteCondition, current: Option<&VersionRow>) -> Result<(),
     let current = current.filter(|row| !row.marker);
     if let Some(wanted) = &condition.matches {
         let Some(row) = current else { return Err(ArtifactError::NoSuchKey) };
-        if wanted.as_ref().is_some_and(|etag| *etag != row.etag) {
+        if !wanted.covers(row) {
             return Err(ArtifactError::PreconditionFailed);
         }
     }
     if let (Some(unwanted), Some(row)) = (&condition.none_match, current)
-        && unwanted.as_ref().is_none_or(|etag| *etag == row.etag)
+        && unwanted.covers(row)
     {
         return Err(ArtifactError::PreconditionFailed);
     }

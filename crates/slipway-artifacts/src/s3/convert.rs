@@ -8,7 +8,7 @@ use s3s::{S3Request, S3Result, s3_error};
 use time::OffsetDateTime;
 
 use crate::checksum::{Algorithm, Checksums};
-use crate::index::objects::WriteCondition;
+use crate::index::objects::{EtagMatch, WriteCondition};
 use crate::index::rows::{Meta, VersionRow};
 use crate::ingest::Claims;
 
@@ -62,7 +62,8 @@ pub(super) fn write_condition(
     matches: Option<&ETagCondition>,
     none_match: Option<&ETagCondition>,
 ) -> WriteCondition {
-    let value = |c: &ETagCondition| c.as_etag().map(|e| e.value().to_owned());
+    let value =
+        |c: &ETagCondition| c.as_etag().map_or(EtagMatch::Any, |e| EtagMatch::Is(e.value().to_owned()));
     WriteCondition { matches: matches.map(value), none_match: none_match.map(value) }
 }
 

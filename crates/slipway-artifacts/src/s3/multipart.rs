@@ -203,7 +203,7 @@ impl Backend {
             next_part_number_marker: rows.last().map(|p| p.number as i32),
             owner: Some(owner(&bucket.account)),
             part_number_marker: Some(after as i32),
-            parts: Some(rows.into_iter().map(part_dto).collect()),
+            parts: Some(rows.iter().map(part_dto).collect()),
             storage_class: Some(StorageClass::from_static(StorageClass::STANDARD)),
             upload_id: Some(upload.id),
             ..ListPartsOutput::default()
@@ -308,7 +308,7 @@ fn listed_part(mut part: CompletedPart) -> S3Result<ListedPart> {
     })
 }
 
-fn part_dto(row: PartRow) -> Part {
+fn part_dto(row: &PartRow) -> Part {
     let mut part = Part {
         e_tag: Some(etag(&row.etag)),
         last_modified: Some(timestamp(row.modified)),

@@ -355,7 +355,7 @@ fn span(range: Option<&Range>, part: Option<i32>, opened: &read::Opened) -> S3Re
             let range = start..start + opened.segments.get(index).map_or(0, |s| s.size);
             let parts_count = opened.row.meta.parts.map(|n| n as i32);
             let content_range = (size > 0).then(|| content_range(&range)).flatten();
-            Ok(Span { content_range, range, parts_count })
+            Ok(Span { range, content_range, parts_count })
         }
     }
 }
