@@ -22,8 +22,11 @@
 //! | [`rows`] | the rows and keys |
 //! | [`change`] | change sets and their errors |
 //! | [`sqlite`] | the embedded store |
+//! | `contract` | (feature `contract`) the promises as tests, for every store to pass |
 
 pub mod change;
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
 pub mod rows;
 pub mod sqlite;
 

@@ -19,6 +19,7 @@ mod wakeups;
 mod writer;
 
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
@@ -35,13 +36,22 @@ use crate::{ReadError, Store};
 use readers::Readers;
 pub use schema::OpenError;
 use wakeups::Sequence;
-use writer::{Earliest, Request, Writer};
+use writer::{Counters, Earliest, Request, Writer};
 
 /// Change sets that may wait for the writer before callers have to.
 const QUEUE: usize = 1024;
 
 /// Notices that a listener may lag behind.
 const NOTICES: usize = 4096;
+
+/// What the writer of a store has done since it was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Statistics {
+    /// Transactions that were made durable.
+    pub transactions: u64,
+    /// Change sets and claims that were in them.
+    pub requests: u64,
+}
 
 /// State in one SQLite file.
 ///
@@ -73,6 +83,7 @@ pub struct SqliteStore {
     readers: Arc<Readers>,
     earliest: Earliest,
     notices: broadcast::Sender<Notice>,
+    counters: Arc<Counters>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -88,12 +99,20 @@ impl SqliteStore {
         let readers = Arc::new(Readers::start(path)?);
         let (notices, _) = broadcast::channel(NOTICES);
         let (requests, queue) = mpsc::channel(QUEUE);
-        let writer = Writer { db, sequence, earliest: earliest.clone(), notices: notices.clone(), lock };
+        let counters = Arc::new(Counters::default());
+        let writer = Writer {
+            db,
+            sequence,
+            earliest: earliest.clone(),
+            notices: notices.clone(),
+            counters: Arc::clone(&counters),
+            lock,
+        };
         let thread = thread::Builder::new()
             .name("store-write".to_owned())
             .spawn(move || writer.run(queue))
             .map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
-        Ok(Self { requests, readers, earliest, notices, writer: Mutex::new(Some(thread)) })
+        Ok(Self { requests, readers, earliest, notices, counters, writer: Mutex::new(Some(thread)) })
     }
 
     /// Finishes everything that has been asked for, closes the file and gives it free. Whatever is asked for from now
@@ -110,6 +129,14 @@ impl SqliteStore {
         });
         if !matches!(joined.await, Ok(None | Some(Ok(())))) {
             tracing::error!("the writer of the store has panicked");
+        }
+    }
+
+    /// What the writer has done so far: its load, and how well commits are grouped.
+    pub fn statistics(&self) -> Statistics {
+        Statistics {
+            transactions: self.counters.transactions.load(Ordering::Relaxed),
+            requests: self.counters.requests.load(Ordering::Relaxed),
         }
     }
 

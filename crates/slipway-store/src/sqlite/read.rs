@@ -137,7 +137,7 @@ pub(super) fn deployments(db: &Connection, query: &DeploymentQuery) -> rusqlite:
 }
 
 /// The statement names its index, so that a page costs what it shows, whatever the planner believes about the data.
-fn deployments_sql(query: &DeploymentQuery) -> (String, Vec<Value>) {
+pub(super) fn deployments_sql(query: &DeploymentQuery) -> (String, Vec<Value>) {
     let active = !query.statuses.is_empty() && query.statuses.iter().all(|s| !s.is_terminal());
     let index = match (active, &query.group_id, &query.application_id) {
         (true, Some(_), _) => "deployments_active_in_group",

@@ -1,10 +1,24 @@
 //! What SQLite promises beyond the contract.
 
-use std::os::unix::fs::PermissionsExt;
+mod files;
+mod group_commit;
+mod kill;
+mod plans;
+
 use std::path::Path;
+
+use rusqlite::Connection;
+use tempfile::TempDir;
 
 use super::*;
 use crate::change::Write;
+
+/// Two documents that are written together.
+fn pair(name: &str) -> ChangeSet {
+    ChangeSet::new()
+        .with(Write::Insert(setting(&format!("{name}/1"))))
+        .with(Write::Insert(setting(&format!("{name}/2"))))
+}
 
 fn setting(name: &str) -> Document {
     let key = DocumentKey {
@@ -16,32 +30,46 @@ fn setting(name: &str) -> Document {
     Document { key, body: "{}".to_owned(), version: 0 }
 }
 
+async fn is_there(store: &SqliteStore, name: &str) -> bool {
+    store.document(&setting(name).key).await.expect("the store answers").is_some()
+}
+
 fn open(directory: &Path) -> SqliteStore {
     SqliteStore::open(&directory.join("slipway.db")).expect("the store opens")
 }
 
-#[tokio::test]
-async fn what_was_committed_is_there_after_reopening_the_file() {
-    let directory = tempfile::tempdir().unwrap();
+fn scratch() -> (TempDir, SqliteStore) {
+    let directory = tempfile::tempdir().expect("a scratch directory");
     let store = open(directory.path());
-    store.commit(ChangeSet::new().with(Write::Insert(setting("a")))).await.unwrap();
-    store.close().await;
-    let refused = store.commit(ChangeSet::new().with(Write::Insert(setting("b")))).await;
-    assert!(matches!(refused, Err(CommitError::Unavailable(_))), "{refused:?}");
-    assert!(store.document(&setting("a").key).await.is_err());
-
-    let store = open(directory.path());
-    assert_eq!(store.document(&setting("a").key).await.unwrap().map(|d| d.version), Some(1));
-    assert_eq!(store.document(&setting("b").key).await.unwrap(), None);
+    (directory, store)
 }
 
-#[tokio::test]
-async fn only_its_owner_can_read_the_database_and_its_log() {
-    let directory = tempfile::tempdir().unwrap();
-    let store = open(directory.path());
-    store.commit(ChangeSet::new().with(Write::Insert(setting("a")))).await.unwrap();
-    for name in ["slipway.db", "slipway.db-wal", "slipway.db-shm", "slipway.db.lock"] {
-        let mode = std::fs::metadata(directory.path().join(name)).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600, "{name}");
-    }
+/// Runs on the writer's connection, between two transactions.
+async fn on_the_writer(store: &SqliteStore, hook: impl FnOnce(&Connection) + Send + 'static) {
+    let (done, wait) = oneshot::channel();
+    let hook = Box::new(move |db: &Connection| {
+        hook(db);
+        let _ = done.send(());
+    });
+    assert!(store.requests.send(Request::Run(hook)).await.is_ok(), "the writer is alive");
+    wait.await.expect("the hook ran");
+}
+
+/// Holds the writer up until the returned sender is used or dropped: everything that is asked for meanwhile waits.
+async fn hold_the_writer(store: &SqliteStore) -> oneshot::Sender<()> {
+    let (held, holding) = oneshot::channel();
+    let (release, released) = oneshot::channel::<()>();
+    let hook = Box::new(move |_: &Connection| {
+        let _ = held.send(());
+        let _ = released.blocking_recv();
+    });
+    assert!(store.requests.send(Request::Run(hook)).await.is_ok(), "the writer is alive");
+    holding.await.expect("the hook ran");
+    release
+}
+
+mod contract {
+    use super::*;
+
+    crate::contract_tests!(scratch());
 }

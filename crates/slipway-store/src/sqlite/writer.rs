@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use rusqlite::Connection;
 use slipway_model::Timestamp;
@@ -43,6 +43,13 @@ impl Earliest {
         let first = first.map_or(NEVER, |at| at.0);
         first < self.0.swap(first, Ordering::AcqRel)
     }
+}
+
+/// What the writer has done since it was started.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) transactions: AtomicU64,
+    pub(super) requests: AtomicU64,
 }
 
 /// What the writer is asked for.
@@ -100,6 +107,7 @@ pub(super) struct Writer {
     pub(super) sequence: Sequence,
     pub(super) earliest: Earliest,
     pub(super) notices: broadcast::Sender<Notice>,
+    pub(super) counters: Arc<Counters>,
     /// Released when the writer has closed the database.
     pub(super) lock: File,
 }
@@ -223,6 +231,8 @@ impl Writer {
 
     /// After the commit: answers everybody, then tells the listeners.
     fn committed(&self, group: Vec<Request>, outcomes: Vec<Result<Outcome, CommitError>>) {
+        self.counters.transactions.fetch_add(1, Ordering::Relaxed);
+        self.counters.requests.fetch_add(group.len() as u64, Ordering::Relaxed);
         let work_due = group.iter().any(touches_wakeups) && self.look_what_is_due();
         let mut notices = Vec::new();
         for (mut request, outcome) in group.into_iter().zip(outcomes) {
