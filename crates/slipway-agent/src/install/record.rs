@@ -1,0 +1,143 @@
+//! The two files that remember an Install: its instructions, and what the next clean-up removes.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Seek as _, SeekFrom, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::InstallError;
+use super::plan::Instruction;
+use crate::layout::{sync_directory, write_atomically};
+
+/// Marks a line of the cleanup file that names a SELinux rule (AG-101).
+pub(super) const CONTEXT_MARK: &[u8] = b"semanage\0";
+
+/// The cleanup file of a group.
+pub(super) fn cleanup_file(instructions_dir: &Path, group_id: &str) -> PathBuf {
+    instructions_dir.join(format!("{group_id}-cleanup"))
+}
+
+/// Where a file is completed before it takes its place. The name follows from the place, so that a
+/// clean-up finds what a crash left of it.
+pub(super) fn unfinished(path: &Path) -> PathBuf {
+    // FNV-1a: the same in every version of the agent, and short where the name itself may be too long.
+    let hash =
+        path.file_name().unwrap_or_default().as_bytes().iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+    path.with_file_name(format!(".slipway-{hash:016x}.new"))
+}
+
+/// Writes `<group>-install.json` (AG-102).
+pub(super) fn write_instructions(path: &Path, instructions: &[Instruction]) -> Result<(), InstallError> {
+    let list: Vec<Value> = instructions.iter().map(to_json).collect();
+    let text = json!({ "instructions": list }).to_string();
+    write_atomically(path, text.as_bytes()).map_err(|error| InstallError::io(path, error))
+}
+
+fn to_json(instruction: &Instruction) -> Value {
+    match instruction {
+        Instruction::Copy { source, destination, .. } => {
+            json!({ "type": "copy", "source": text(source), "destination": text(destination) })
+        }
+        Instruction::MakeDirectory { path, .. } => json!({ "type": "mkdir", "directory": text(path) }),
+        Instruction::ChangeMode { mode, path } => {
+            json!({ "type": "chmod", "mode": mode.to_string(), "file": text(path) })
+        }
+        Instruction::SetAcl { entries, path } => {
+            let entries: Vec<String> = entries.iter().map(ToString::to_string).collect();
+            json!({ "type": "setfacl", "acl": entries, "file": text(path) })
+        }
+        Instruction::SetContext { context, path } => json!({
+            "type": "semanage",
+            "context": { "user": context.user, "role": null, "type": context.kind, "range": context.range },
+            "file": text(path),
+        }),
+        Instruction::ChangeOwner { owner, group, path } => json!({
+            "type": "chown",
+            "owner": owner.as_ref().map(|owner| &owner.name),
+            "group": group.as_ref().map(|group| &group.name),
+            "file": text(path),
+        }),
+    }
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+/// The cleanup file while it is being written (AS-041).
+pub(super) struct CleanupRecord {
+    path: PathBuf,
+    file: File,
+    length: u64,
+}
+
+impl CleanupRecord {
+    pub(super) fn create(instructions_dir: &Path, group_id: &str) -> Result<Self, InstallError> {
+        let path = cleanup_file(instructions_dir, group_id);
+        let failed = |error| InstallError::io(&path, error);
+        let file = OpenOptions::new().write(true).create(true).truncate(true).open(&path).map_err(failed)?;
+        sync_directory(instructions_dir).map_err(failed)?;
+        Ok(Self { path, file, length: 0 })
+    }
+
+    /// Makes the paths durable before anything is done to them; answers the place of each line's end.
+    pub(super) fn announce<'a>(
+        &mut self,
+        paths: impl Iterator<Item = &'a Path>,
+    ) -> Result<Vec<u64>, InstallError> {
+        let mut lines = Vec::new();
+        let mut ends = Vec::new();
+        for path in paths {
+            lines.extend_from_slice(path.as_os_str().as_bytes());
+            lines.push(b'\n');
+            ends.push(self.length + lines.len() as u64);
+        }
+        self.append(&lines)?;
+        Ok(ends)
+    }
+
+    /// Notes a SELinux rule before it is made (AS-071).
+    pub(super) fn announce_context(&mut self, path: &Path) -> Result<(), InstallError> {
+        let mut line = CONTEXT_MARK.to_vec();
+        line.extend_from_slice(path.as_os_str().as_bytes());
+        line.push(b'\n');
+        self.append(&line)
+    }
+
+    /// Takes back the announcement of paths that were left alone: the next clean-up must not touch what
+    /// somebody else puts there (D-14).
+    pub(super) fn retract_to(&mut self, length: u64) -> Result<(), InstallError> {
+        let failed = |error| InstallError::io(&self.path, error);
+        self.file.set_len(length).map_err(failed)?;
+        self.file.seek(SeekFrom::Start(length)).map_err(failed)?;
+        self.length = length;
+        self.file.sync_data().map_err(failed)
+    }
+
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
+
+    fn append(&mut self, lines: &[u8]) -> Result<(), InstallError> {
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let failed = |error| InstallError::io(&self.path, error);
+        self.file.write_all(lines).map_err(failed)?;
+        self.file.sync_data().map_err(failed)?;
+        self.length += lines.len() as u64;
+        Ok(())
+    }
+}
+
+/// Removes a file that may be absent.
+pub(super) fn remove_if_present(path: &Path) -> Result<(), InstallError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(InstallError::io(path, error)),
+        _ => Ok(()),
+    }
+}
