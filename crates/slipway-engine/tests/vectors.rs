@@ -88,13 +88,17 @@ const VECTORS: &[Vector] = &[
     ("CF-042 last", (9, 0), ONE_AT_A_TIME, "9", "1x9", "OK 8/1"),
 ];
 
+fn number(text: &str) -> usize {
+    text.parse().expect("a number in the table")
+}
+
 /// `"1-3,7"` to zero-based ordinals.
 fn ordinals(list: &str) -> BTreeSet<usize> {
     list.split(',')
         .filter(|part| !part.is_empty())
         .flat_map(|part| {
             let (from, to) = part.split_once('-').unwrap_or((part, part));
-            from.parse::<usize>().unwrap() - 1..to.parse::<usize>().unwrap()
+            number(from) - 1..number(to)
         })
         .collect()
 }
@@ -105,7 +109,7 @@ fn batches(list: &str) -> Vec<u32> {
         .filter(|part| !part.is_empty())
         .flat_map(|part| {
             let (size, times) = part.split_once('x').unwrap_or((part, "1"));
-            vec![size.parse::<u32>().unwrap(); times.parse().unwrap()]
+            vec![number(size) as u32; number(times)]
         })
         .collect()
 }
