@@ -1,0 +1,133 @@
+//! Applications (CF-150..CF-164).
+
+use slipway_model::config::ComputePlatform;
+use slipway_model::resources::Application;
+use slipway_store::{ChangeSet, CommitError, Kind, Write};
+use slipway_wire::codedeploy as wire;
+use slipway_wire::{ApiError, ErrorKind};
+
+use super::common::{application_name, document, read_document};
+use super::{convert, groups};
+use crate::access::RequestContext;
+use crate::error::{self, api};
+
+pub(super) async fn create(
+    context: &RequestContext,
+    input: wire::CreateApplicationInput,
+) -> Result<wire::CreateApplicationOutput, ApiError> {
+    let name = application_name(input.application_name.as_deref())?;
+    context.authorize_application("CreateApplication", name).await?;
+    let platform = platform(input.compute_platform.as_deref())?;
+    let tags =
+        convert::tags(input.tags.as_deref().unwrap_or_default(), ErrorKind::InvalidTagsToAddException)?;
+    let key = context.key(Kind::Application, "", name);
+    let exists = || {
+        api(
+            ErrorKind::ApplicationAlreadyExistsException,
+            format!("Application already exists with the name: {name}"),
+        )
+    };
+    if context.load::<Application>(key.clone()).await?.is_some() {
+        return exists();
+    }
+    let limit = context.control.settings.quotas.applications;
+    let store = &context.control.store;
+    let count =
+        store.count_documents(&context.partition(), Kind::Application, "").await.map_err(error::read)?;
+    if count >= u64::from(limit) {
+        return api(
+            ErrorKind::ApplicationLimitExceededException,
+            format!("The account has {count} applications in this region; the limit is {limit}."),
+        );
+    }
+    let application = Application {
+        id: uuid::Uuid::new_v4().to_string(),
+        name: name.to_owned(),
+        platform,
+        created: context.now(),
+        tags,
+    };
+    match store.commit(ChangeSet::new().with(Write::Insert(document(key, &application, 0)))).await {
+        Ok(()) => Ok(wire::CreateApplicationOutput { application_id: Some(application.id) }),
+        Err(CommitError::Exists { .. }) => exists(),
+        Err(other) => Err(error::commit(other)),
+    }
+}
+
+fn platform(given: Option<&str>) -> Result<ComputePlatform, ApiError> {
+    match given.map(|text| (text, ComputePlatform::parse(text))) {
+        None | Some((_, Some(ComputePlatform::Server))) => Ok(ComputePlatform::Server),
+        Some((text, Some(_))) => api(
+            ErrorKind::InvalidComputePlatformException,
+            format!("The compute platform {text} is not available in this version of Slipway; Server is."),
+        ),
+        Some((text, None)) => api(
+            ErrorKind::InvalidComputePlatformException,
+            format!("computePlatform {text:?} is none of Server, Lambda, ECS."),
+        ),
+    }
+}
+
+pub(super) async fn get(
+    context: &RequestContext,
+    input: wire::GetApplicationInput,
+) -> Result<wire::GetApplicationOutput, ApiError> {
+    let name = application_name(input.application_name.as_deref())?;
+    context.authorize_application("GetApplication", name).await?;
+    let application = context.application(name).await?.value;
+    Ok(wire::GetApplicationOutput {
+        application: Some(wire::ApplicationInfo {
+            application_id: Some(application.id),
+            application_name: Some(application.name),
+            create_time: Some(convert::time(application.created)),
+            linked_to_git_hub: Some(false),
+            git_hub_account_name: None,
+            compute_platform: Some(application.platform.as_str().to_owned()),
+        }),
+    })
+}
+
+pub(super) async fn list(
+    context: &RequestContext,
+    input: wire::ListApplicationsInput,
+) -> Result<wire::ListApplicationsOutput, ApiError> {
+    context.permit(context.call("ListApplications")).await?;
+    let (names, next_token) =
+        context.page_of_names("ListApplications", Kind::Application, "", input.next_token.as_deref()).await?;
+    Ok(wire::ListApplicationsOutput { applications: Some(names), next_token })
+}
+
+/// Deletes an application with its groups, revisions and the details of its deployments (CF-164). One that is not
+/// there is no error: the model lists none, and deleting twice is harmless.
+pub(super) async fn delete(
+    context: &RequestContext,
+    input: wire::DeleteApplicationInput,
+) -> Result<(), ApiError> {
+    let name = application_name(input.application_name.as_deref())?;
+    context.authorize_application("DeleteApplication", name).await?;
+    let Some(application) = context.load::<Application>(context.key(Kind::Application, "", name)).await?
+    else {
+        return Ok(());
+    };
+    let id = &application.value.id;
+    let mut change = ChangeSet::new()
+        .with(Write::Delete { key: application.key.clone(), version: Some(application.version) });
+    let mut after: Option<String> = None;
+    loop {
+        let page = context
+            .control
+            .store
+            .documents(&context.partition(), Kind::DeploymentGroup, id, after.as_deref(), 1000)
+            .await
+            .map_err(error::read)?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.key.name.clone());
+        for group in page {
+            groups::forget(context, &mut change, &read_document(group)?);
+        }
+    }
+    for kind in [Kind::DeploymentGroup, Kind::GroupHistory, Kind::Revision] {
+        change.push(Write::DeleteChildren { partition: context.partition(), kind, parent: id.clone() });
+    }
+    context.control.store.commit(change).await.map_err(error::commit)
+}

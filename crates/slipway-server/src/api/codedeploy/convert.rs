@@ -1,0 +1,267 @@
+//! Between the wire's shapes and the model's.
+
+use slipway_model::deployment::{AutoRollback, AutoRollbackEvent};
+use slipway_model::lifecycle::{Diagnostics, LifecycleEvent};
+use slipway_model::revision::Revision;
+use slipway_model::tags::{Tag, TagFilter, TagSelection};
+use slipway_wire::codedeploy as wire;
+use slipway_wire::{ApiError, ErrorKind};
+
+use crate::error::api;
+
+/// A model time on the wire.
+pub(super) fn time(at: slipway_model::Timestamp) -> slipway_wire::Timestamp {
+    slipway_wire::Timestamp::from_millis(at.0)
+}
+
+/// A tag on the wire.
+pub(super) fn tag(tag: &Tag) -> wire::Tag {
+    wire::Tag { key: Some(tag.key.clone()), value: Some(tag.value.clone()) }
+}
+
+/// Reads the tags of a call: key required, at most 128 and 256 characters (AG-208).
+pub(super) fn tags(tags: &[wire::Tag], error: ErrorKind) -> Result<Vec<Tag>, ApiError> {
+    tags.iter()
+        .map(|tag| {
+            let key = tag.key.as_deref().unwrap_or_default();
+            let value = tag.value.as_deref().unwrap_or_default();
+            if key.is_empty() {
+                return api(error, format!("A tag needs a Key; the one with Value {value:?} has none."));
+            }
+            if key.chars().count() > 128 {
+                return api(error, format!("Tag Key {key:?} is longer than 128 characters."));
+            }
+            if value.chars().count() > 256 {
+                return api(error, format!("The Value of tag {key:?} is longer than 256 characters."));
+            }
+            Ok(Tag { key: key.to_owned(), value: value.to_owned() })
+        })
+        .collect()
+}
+
+/// Reads a tag filter; `Type` may be left out when it follows from what is there.
+pub(super) fn tag_filter(filter: &wire::TagFilter, error: ErrorKind) -> Result<TagFilter, ApiError> {
+    let key = filter.key.clone().filter(|k| !k.is_empty());
+    let value = filter.value.clone();
+    if key.as_ref().is_some_and(|k| k.chars().count() > 128) {
+        return api(error, "The Key of a tag filter is longer than 128 characters.");
+    }
+    if value.as_ref().is_some_and(|v| v.chars().count() > 256) {
+        return api(error, "The Value of a tag filter is longer than 256 characters.");
+    }
+    match (filter.r#type.as_deref(), key, value) {
+        (Some("KEY_AND_VALUE") | None, Some(key), Some(value)) => Ok(TagFilter::KeyAndValue(key, value)),
+        (Some("KEY_AND_VALUE"), Some(key), None) => Ok(TagFilter::KeyAndValue(key, String::new())),
+        (Some("KEY_AND_VALUE"), None, _) => api(error, "A tag filter of Type KEY_AND_VALUE needs a Key."),
+        (Some("KEY_ONLY") | None, Some(key), _) => Ok(TagFilter::Key(key)),
+        (Some("KEY_ONLY"), None, _) => api(error, "A tag filter of Type KEY_ONLY needs a Key."),
+        (Some("VALUE_ONLY") | None, _, Some(value)) => Ok(TagFilter::Value(value)),
+        (Some("VALUE_ONLY"), _, None) => api(error, "A tag filter of Type VALUE_ONLY needs a Value."),
+        (None, None, None) => api(error, "A tag filter needs a Key, a Value or both."),
+        (Some(other), _, _) => {
+            api(error, format!("Tag filter Type {other:?} is none of KEY_ONLY, VALUE_ONLY, KEY_AND_VALUE."))
+        }
+    }
+}
+
+fn filter_to_wire(filter: &TagFilter) -> wire::TagFilter {
+    let (kind, key, value) = match filter {
+        TagFilter::Key(key) => ("KEY_ONLY", Some(key), None),
+        TagFilter::Value(value) => ("VALUE_ONLY", None, Some(value)),
+        TagFilter::KeyAndValue(key, value) => ("KEY_AND_VALUE", Some(key), Some(value)),
+    };
+    wire::TagFilter { key: key.cloned(), value: value.cloned(), r#type: Some(kind.to_owned()) }
+}
+
+/// A selection in the form in which it was given.
+pub(super) fn selection_to_wire(
+    selection: &TagSelection,
+) -> (Option<Vec<wire::TagFilter>>, Option<wire::OnPremisesTagSet>) {
+    match selection {
+        TagSelection::Flat(filters) => (Some(filters.iter().map(filter_to_wire).collect()), None),
+        TagSelection::Groups(groups) => {
+            let list = groups.iter().map(|group| group.iter().map(filter_to_wire).collect()).collect();
+            (None, Some(wire::OnPremisesTagSet { on_premises_tag_set_list: Some(list) }))
+        }
+    }
+}
+
+/// A revision on the wire.
+pub(super) fn revision_to_wire(revision: &Revision) -> wire::RevisionLocation {
+    let mut location = wire::RevisionLocation::default();
+    match revision {
+        Revision::S3 { bucket, key, bundle_type, version, e_tag } => {
+            location.revision_type = Some("S3".to_owned());
+            location.s3_location = Some(wire::S3Location {
+                bucket: Some(bucket.clone()),
+                key: Some(key.clone()),
+                bundle_type: Some(bundle_type.clone()),
+                version: version.clone(),
+                e_tag: e_tag.clone(),
+            });
+        }
+        Revision::GitHub { repository, commit_id } => {
+            location.revision_type = Some("GitHub".to_owned());
+            location.git_hub_location = Some(wire::GitHubLocation {
+                repository: Some(repository.clone()),
+                commit_id: Some(commit_id.clone()),
+            });
+        }
+        // The content is identified by its hash; GetApplicationRevision returns it (DP-025).
+        Revision::AppSpecContent { sha256, as_string, .. } => {
+            let sha256 = Some(sha256.clone());
+            if *as_string {
+                location.revision_type = Some("String".to_owned());
+                location.string = Some(wire::RawString { content: None, sha256 });
+            } else {
+                location.revision_type = Some("AppSpecContent".to_owned());
+                location.app_spec_content = Some(wire::AppSpecContent { content: None, sha256 });
+            }
+        }
+    }
+    location
+}
+
+/// Reads the revision of a call to a Server application (CF-320..CF-330, DP-020..DP-028).
+pub(super) fn server_revision(location: Option<&wire::RevisionLocation>) -> Result<Revision, ApiError> {
+    let Some(location) = location else {
+        return api(ErrorKind::RevisionRequiredException, "revision is required.");
+    };
+    let invalid = |message: String| api(ErrorKind::InvalidRevisionException, message);
+    let given = [
+        ("s3Location", location.s3_location.is_some()),
+        ("gitHubLocation", location.git_hub_location.is_some()),
+        ("string", location.string.is_some()),
+        ("appSpecContent", location.app_spec_content.is_some()),
+    ];
+    let given: Vec<&str> = given.iter().filter(|(_, present)| *present).map(|(name, _)| *name).collect();
+    if given.len() > 1 {
+        return invalid(format!("A revision has one location; {} were given.", given.join(" and ")));
+    }
+    match location.revision_type.as_deref() {
+        Some("S3") => s3_revision(location.s3_location.as_ref()),
+        Some("GitHub") => github_revision(location.git_hub_location.as_ref()),
+        Some(other @ ("String" | "AppSpecContent")) => invalid(format!(
+            "revisionType {other} is for AWS Lambda and Amazon ECS; a Server application takes S3 or GitHub."
+        )),
+        Some(other) => {
+            invalid(format!("revisionType {other:?} is none of S3, GitHub, String, AppSpecContent."))
+        }
+        None => invalid("revisionType is required: S3 or GitHub.".to_owned()),
+    }
+}
+
+fn s3_revision(location: Option<&wire::S3Location>) -> Result<Revision, ApiError> {
+    let invalid = |message: String| api(ErrorKind::InvalidRevisionException, message);
+    let Some(s3) = location else {
+        return invalid("s3Location is required with revisionType S3.".to_owned());
+    };
+    let part = |value: &Option<String>, name: &str| match value {
+        Some(value) if !value.is_empty() => Ok(value.clone()),
+        _ => {
+            Err(ApiError::new(ErrorKind::InvalidRevisionException, format!("s3Location.{name} is required.")))
+        }
+    };
+    let bundle_type = part(&s3.bundle_type, "bundleType")?;
+    if !["zip", "tar", "tgz"].contains(&bundle_type.as_str()) {
+        return invalid(format!(
+            "s3Location.bundleType {bundle_type:?} is not for a Server application: use zip, tar or tgz."
+        ));
+    }
+    Ok(Revision::S3 {
+        bucket: part(&s3.bucket, "bucket")?,
+        key: part(&s3.key, "key")?,
+        bundle_type,
+        version: s3.version.clone().filter(|v| !v.is_empty()),
+        e_tag: s3.e_tag.as_deref().map(|tag| tag.trim_matches('"').to_owned()).filter(|t| !t.is_empty()),
+    })
+}
+
+fn github_revision(location: Option<&wire::GitHubLocation>) -> Result<Revision, ApiError> {
+    let invalid = |message: &str| api(ErrorKind::InvalidRevisionException, message);
+    let Some(github) = location else {
+        return invalid("gitHubLocation is required with revisionType GitHub.");
+    };
+    let repository = github.repository.as_deref().unwrap_or_default();
+    let word = |part: &str| {
+        !part.is_empty()
+            && part != "."
+            && part != ".."
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+    };
+    if !repository.split_once('/').is_some_and(|(owner, name)| word(owner) && word(name)) {
+        return invalid("gitHubLocation.repository must be owner/name.");
+    }
+    let commit = github.commit_id.as_deref().unwrap_or_default();
+    if commit.len() != 40 || !commit.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return invalid("gitHubLocation.commitId must be the full commit id: 40 hexadecimal digits.");
+    }
+    Ok(Revision::GitHub { repository: repository.to_owned(), commit_id: commit.to_owned() })
+}
+
+/// Reads rollback settings (DP-210, DP-215).
+pub(super) fn auto_rollback(given: &wire::AutoRollbackConfiguration) -> Result<AutoRollback, ApiError> {
+    let enabled = given.enabled.unwrap_or(false);
+    let events = given
+        .events
+        .iter()
+        .flatten()
+        .map(|text| {
+            AutoRollbackEvent::parse(text).ok_or_else(|| {
+                ApiError::new(
+                    ErrorKind::InvalidAutoRollbackConfigException,
+                    format!("Rollback event {text:?} is none of DEPLOYMENT_FAILURE, DEPLOYMENT_STOP_ON_ALARM, DEPLOYMENT_STOP_ON_REQUEST."),
+                )
+            })
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    if enabled && events.is_empty() {
+        return api(
+            ErrorKind::InvalidAutoRollbackConfigException,
+            "autoRollbackConfiguration with enabled true needs at least one event.",
+        );
+    }
+    if enabled {
+        return api(
+            ErrorKind::InvalidAutoRollbackConfigException,
+            "Automatic rollback is not available in this version of Slipway: send enabled false, and deploy the earlier revision again after a failure.",
+        );
+    }
+    Ok(AutoRollback { enabled, events })
+}
+
+/// Rollback settings on the wire.
+pub(super) fn auto_rollback_to_wire(settings: &AutoRollback) -> wire::AutoRollbackConfiguration {
+    wire::AutoRollbackConfiguration {
+        enabled: Some(settings.enabled),
+        events: Some(settings.events.iter().map(|e| e.as_str().to_owned()).collect()),
+    }
+}
+
+/// A lifecycle event on the wire.
+pub(super) fn event_to_wire(event: &LifecycleEvent) -> wire::LifecycleEvent {
+    wire::LifecycleEvent {
+        lifecycle_event_name: Some(event.name.as_str().to_owned()),
+        diagnostics: event.diagnostics.as_ref().map(diagnostics_to_wire),
+        start_time: event.start.map(time),
+        end_time: event.end.map(time),
+        status: Some(event.status.as_str().to_owned()),
+    }
+}
+
+fn diagnostics_to_wire(diagnostics: &Diagnostics) -> wire::Diagnostics {
+    wire::Diagnostics {
+        error_code: Some(diagnostics.error_code.as_str().to_owned()),
+        script_name: Some(diagnostics.script_name.clone()),
+        message: Some(diagnostics.message.clone()),
+        log_tail: Some(diagnostics.log_tail.clone()),
+    }
+}
+
+/// What every Server deployment in place has as its style.
+pub(super) fn in_place_style() -> wire::DeploymentStyle {
+    wire::DeploymentStyle {
+        deployment_type: Some("IN_PLACE".to_owned()),
+        deployment_option: Some("WITHOUT_TRAFFIC_CONTROL".to_owned()),
+    }
+}

@@ -1,0 +1,479 @@
+//! Deployments: create, get, list, stop (DP-001..DP-013, DP-100..DP-124).
+
+use slipway_auth::resource::Call;
+use slipway_engine::deployment::DeploymentEvent;
+use slipway_model::config::{ComputePlatform, MinimumHealthyHosts};
+use slipway_model::deployment::DeploymentRecord;
+use slipway_model::resources::{
+    Application, DeploymentGroup, GroupHistory, PastDeployment, RegisteredRevision,
+};
+use slipway_model::revision::{FileExistsBehavior, Revision};
+use slipway_model::status::DeploymentStatus;
+use slipway_model::{DeploymentId, Timestamp};
+use slipway_store::{ChangeSet, CommitError, DeploymentQuery, DeploymentRow, Kind, Notice, WakeupKey, Write};
+use slipway_wire::codedeploy as wire;
+use slipway_wire::{ApiError, ErrorKind};
+
+use super::common::{PAGE, Stored, application_name, deployment_id, document, group_name, required};
+use super::{configs, convert, revisions};
+use crate::access::RequestContext;
+use crate::clock::random;
+use crate::error::{self, api};
+use crate::work::deployment::{DeploymentStepError, machine_of, new_machine, record_of, step};
+
+pub(super) async fn create(
+    context: &RequestContext,
+    input: wire::CreateDeploymentInput,
+) -> Result<wire::CreateDeploymentOutput, ApiError> {
+    let application_name = application_name(input.application_name.as_deref())?;
+    let group_name = group_name(input.deployment_group_name.as_deref())?;
+    // Before anything is read: whoever may not deploy learns nothing from which error comes first.
+    context.authorize_group("CreateDeployment", application_name, group_name).await?;
+    let application = context.application(application_name).await?;
+    let group = context.group(&application.value, group_name).await?;
+    let given_config = input.deployment_config_name.as_deref().filter(|n| !n.is_empty());
+    let config_name = given_config.unwrap_or(&group.value.deployment_config_name);
+    context
+        .permit(Call {
+            application: Some(application_name),
+            group: Some(group_name),
+            config: Some(config_name),
+            ..context.call("CreateDeployment")
+        })
+        .await?;
+    let description = revisions::description(input.description.clone())?;
+    refuse_later_features(&input)?;
+    let revision = convert::server_revision(input.revision.as_ref())?;
+    check_revision(context, &revision).await?;
+    let file_exists_behavior = file_exists_behavior(input.file_exists_behavior.as_deref())?;
+    check_limit(context).await?;
+
+    let (config_name, minimum) = configuration(context, config_name).await?;
+    let history = load_history(context, &application.value, &group.value).await?;
+    let auto_rollback = match &input.auto_rollback_configuration {
+        Some(given) => Some(convert::auto_rollback(given)?),
+        None => group.value.auto_rollback.clone(),
+    };
+    let quotas = &context.control.settings.quotas;
+    let record = DeploymentRecord {
+        id: DeploymentId::from_random(random()),
+        scope: context.caller.scope.clone(),
+        application_id: application.value.id.clone(),
+        application_name: application.value.name.clone(),
+        group_id: group.value.id.clone(),
+        group_name: group.value.name.clone(),
+        config_name,
+        minimum_healthy_hosts: minimum,
+        revision,
+        previous_revision: history.value.target_revision.clone(),
+        description,
+        creator: "user".to_owned(),
+        created: context.now(),
+        ignore_application_stop_failures: input.ignore_application_stop_failures.unwrap_or(false),
+        update_outdated_instances_only: false,
+        file_exists_behavior,
+        on_premises: group.value.on_premises.clone(),
+        auto_rollback,
+        service_role_arn: group.value.service_role_arn.clone(),
+        max_instances: quotas.instances_per_deployment,
+        pick_up_limit_ms: i64::from(quotas.pick_up_minutes) * 60_000,
+        event_limit_ms: i64::from(quotas.event_seconds) * 1000,
+        run_limit_ms: i64::from(quotas.in_place_hours) * 3_600_000,
+    };
+    insert(context, &application.value, &group, history, record).await
+}
+
+/// Makes the deployment durable, with its first wake-up and what its group and revision remember of it.
+async fn insert(
+    context: &RequestContext,
+    application: &Application,
+    group: &Stored<DeploymentGroup>,
+    mut history: Stored<GroupHistory>,
+    record: DeploymentRecord,
+) -> Result<wire::CreateDeploymentOutput, ApiError> {
+    let machine = new_machine(&record, context.control.settings.batch_pacing);
+    let row = DeploymentRow {
+        id: record.id.clone(),
+        scope: record.scope.clone(),
+        application_id: record.application_id.clone(),
+        group_id: record.group_id.clone(),
+        status: machine.status(),
+        created: record.created,
+        record: to_json(&record),
+        machine: to_json(&machine),
+        version: 0,
+    };
+    let past =
+        PastDeployment { id: record.id.clone(), status: row.status, created: record.created, ended: None };
+    let mut tries = 0;
+    loop {
+        let mut change = ChangeSet::new()
+            .with(Write::Require { key: group.key.clone(), version: group.version })
+            .with(Write::InsertDeployment(Box::new(row.clone())))
+            .with(Write::Wake { key: WakeupKey::Deployment(record.id.clone()), due: record.created });
+        history.value.last_attempted = Some(past.clone());
+        change.push(Write::Replace(document(history.key.clone(), &history.value, history.version)));
+        change.push(use_of_revision(context, application, &record).await?);
+        change.notify(Notice::DeploymentChanged(record.id.clone()));
+        match context.control.store.commit(change).await {
+            Ok(()) => return Ok(wire::CreateDeploymentOutput { deployment_id: Some(record.id.to_string()) }),
+            Err(CommitError::GroupBusy { active }) => {
+                return api(
+                    ErrorKind::DeploymentLimitExceededException,
+                    format!(
+                        "The Deployment Group '{}' already has an active Deployment '{active}'",
+                        record.group_name
+                    ),
+                );
+            }
+            // A revision registered at the same moment, or a deployment of the group that just ended: read again.
+            Err(CommitError::Conflict { .. } | CommitError::Exists { .. }) if tries < 5 => {
+                tries += 1;
+                let current = context.group(application, &record.group_name).await?;
+                if current.version != group.version || current.value.id != group.value.id {
+                    return api(
+                        ErrorKind::DeploymentGroupDoesNotExistException,
+                        format!(
+                            "Deployment group {} was changed meanwhile; nothing was created.",
+                            record.group_name
+                        ),
+                    );
+                }
+                history = load_history(context, application, &group.value).await?;
+            }
+            Err(other) => return Err(error::commit(other)),
+        }
+    }
+}
+
+async fn load_history(
+    context: &RequestContext,
+    application: &Application,
+    group: &DeploymentGroup,
+) -> Result<Stored<GroupHistory>, ApiError> {
+    let key = context.key(Kind::GroupHistory, &application.id, &group.id);
+    match context.load(key).await? {
+        Some(history) => Ok(history),
+        None => api(
+            ErrorKind::DeploymentGroupDoesNotExistException,
+            format!("Deployment group {} was deleted meanwhile.", group.name),
+        ),
+    }
+}
+
+/// A revision that is deployed without registration is registered by that (CF-364).
+async fn use_of_revision(
+    context: &RequestContext,
+    application: &Application,
+    record: &DeploymentRecord,
+) -> Result<Write, ApiError> {
+    let key = revisions::key_of(context, application, &record.revision);
+    let now = record.created;
+    let used = |mut revision: RegisteredRevision| {
+        revision.first_used = revision.first_used.or(Some(now));
+        revision.last_used = Some(now);
+        revision
+    };
+    Ok(match context.load::<RegisteredRevision>(key.clone()).await? {
+        Some(stored) => Write::Replace(document(key, &used(stored.value), stored.version)),
+        None => Write::Insert(document(
+            key,
+            &used(revisions::new_revision(record.revision.clone(), None, now)),
+            0,
+        )),
+    })
+}
+
+fn refuse_later_features(input: &wire::CreateDeploymentInput) -> Result<(), ApiError> {
+    let later = |kind: ErrorKind, what: &str| {
+        api(kind, format!("{what} is not available in this version of Slipway; leave it out."))
+    };
+    if input.target_instances.is_some() {
+        return api(
+            ErrorKind::InvalidTargetInstancesException,
+            "targetInstances is for blue/green deployments; this deployment group deploys in place.",
+        );
+    }
+    if input.update_outdated_instances_only == Some(true) {
+        return later(
+            ErrorKind::InvalidUpdateOutdatedInstancesOnlyValueException,
+            "updateOutdatedInstancesOnly true",
+        );
+    }
+    if input.override_alarm_configuration.is_some() {
+        return later(ErrorKind::InvalidAlarmConfigException, "overrideAlarmConfiguration");
+    }
+    if input.ec2_deployment_options.is_some() {
+        return later(ErrorKind::InvalidAutoScalingGroupProcessToSuspendException, "ec2DeploymentOptions");
+    }
+    match input.deployment_mode.as_deref() {
+        None | Some("STANDARD") => Ok(()),
+        Some("RESTART") => later(ErrorKind::InvalidInputException, "deploymentMode RESTART"),
+        Some(other) => api(
+            ErrorKind::InvalidInputException,
+            format!("deploymentMode {other:?} is neither STANDARD nor RESTART."),
+        ),
+    }
+}
+
+/// An object in our own store must be there; buckets elsewhere are the host's business.
+async fn check_revision(context: &RequestContext, revision: &Revision) -> Result<(), ApiError> {
+    let Revision::S3 { bucket, key, version, .. } = revision else { return Ok(()) };
+    let found =
+        context.control.artifacts.head(bucket, key, version.as_deref()).await.map_err(error::internal)?;
+    if found.is_none() && version.is_some() {
+        return api(
+            ErrorKind::RevisionDoesNotExistException,
+            format!("There is no such version of s3://{bucket}/{key} in the revision store."),
+        );
+    }
+    Ok(())
+}
+
+fn file_exists_behavior(given: Option<&str>) -> Result<FileExistsBehavior, ApiError> {
+    match given {
+        None => Ok(FileExistsBehavior::default()),
+        Some(text) => FileExistsBehavior::parse(text).ok_or_else(|| {
+            ApiError::new(
+                ErrorKind::InvalidFileExistsBehaviorException,
+                format!("fileExistsBehavior {text:?} is none of DISALLOW, OVERWRITE, RETAIN."),
+            )
+        }),
+    }
+}
+
+async fn check_limit(context: &RequestContext) -> Result<(), ApiError> {
+    let limit = context.control.settings.quotas.concurrent_deployments;
+    let account = &context.caller.scope.account;
+    let count = context.control.store.count_active_deployments(account).await.map_err(error::read)?;
+    if count >= u64::from(limit) {
+        return api(
+            ErrorKind::DeploymentLimitExceededException,
+            format!("The account has {count} deployments under way; the limit is {limit}."),
+        );
+    }
+    Ok(())
+}
+
+async fn configuration(
+    context: &RequestContext,
+    name: &str,
+) -> Result<(String, MinimumHealthyHosts), ApiError> {
+    let config = configs::find(context, name).await?;
+    match (config.platform, config.minimum_healthy_hosts) {
+        (ComputePlatform::Server, Some(minimum)) => Ok((config.name, minimum)),
+        _ => api(
+            ErrorKind::InvalidDeploymentConfigNameException,
+            format!(
+                "Deployment configuration {name} is for the compute platform {}, the application is for Server.",
+                config.platform.as_str()
+            ),
+        ),
+    }
+}
+
+/// A deployment of the caller's account and region, authorised on its group (DP-741).
+pub(super) async fn load(
+    context: &RequestContext,
+    action: &str,
+    id: &DeploymentId,
+) -> Result<(DeploymentRow, DeploymentRecord), ApiError> {
+    let row = context.control.store.deployment(id).await.map_err(error::read)?;
+    let Some(row) = row.filter(|row| row.scope == context.caller.scope) else {
+        // Whoever may see no deployment at all learns nothing from this answer either.
+        context.authorize_group(action, "*", "*").await?;
+        return api(
+            ErrorKind::DeploymentDoesNotExistException,
+            format!("The deployment {id} could not be found"),
+        );
+    };
+    let record = record_of(&row).map_err(error::internal)?;
+    context.authorize_group(action, &record.application_name, &record.group_name).await?;
+    Ok((row, record))
+}
+
+pub(super) async fn get(
+    context: &RequestContext,
+    input: wire::GetDeploymentInput,
+) -> Result<wire::GetDeploymentOutput, ApiError> {
+    let id = deployment_id(input.deployment_id.as_deref())?;
+    let (row, record) = load(context, "GetDeployment", &id).await?;
+    let machine = machine_of(&row).map_err(error::internal)?;
+    let counters = machine.counters();
+    let error_information = machine.error().map(|e| wire::ErrorInformation {
+        code: Some(e.code.as_str().to_owned()),
+        message: Some(e.message.clone()),
+    });
+    let info = wire::DeploymentInfo {
+        application_name: Some(record.application_name),
+        deployment_group_name: Some(record.group_name),
+        deployment_config_name: Some(record.config_name),
+        deployment_id: Some(id.to_string()),
+        previous_revision: record.previous_revision.as_ref().map(convert::revision_to_wire),
+        revision: Some(convert::revision_to_wire(&record.revision)),
+        status: Some(machine.status().as_str().to_owned()),
+        error_information,
+        create_time: Some(convert::time(record.created)),
+        start_time: machine.started().map(convert::time),
+        complete_time: machine.completed().map(convert::time),
+        deployment_overview: Some(wire::DeploymentOverview {
+            pending: Some(i64::from(counters.pending)),
+            in_progress: Some(i64::from(counters.in_progress)),
+            succeeded: Some(i64::from(counters.succeeded)),
+            failed: Some(i64::from(counters.failed)),
+            skipped: Some(i64::from(counters.skipped)),
+            ready: Some(0),
+        }),
+        description: record.description,
+        creator: Some(record.creator),
+        ignore_application_stop_failures: Some(record.ignore_application_stop_failures),
+        auto_rollback_configuration: record.auto_rollback.as_ref().map(convert::auto_rollback_to_wire),
+        update_outdated_instances_only: Some(record.update_outdated_instances_only),
+        deployment_style: Some(convert::in_place_style()),
+        instance_termination_wait_time_started: Some(false),
+        file_exists_behavior: Some(record.file_exists_behavior.as_str().to_owned()),
+        deployment_mode: Some("STANDARD".to_owned()),
+        deployment_status_messages: Some(Vec::new()),
+        compute_platform: Some(ComputePlatform::Server.as_str().to_owned()),
+        ..wire::DeploymentInfo::default()
+    };
+    Ok(wire::GetDeploymentOutput { deployment_info: Some(info) })
+}
+
+/// Newest first (TU-05).
+pub(super) async fn list(
+    context: &RequestContext,
+    input: wire::ListDeploymentsInput,
+) -> Result<wire::ListDeploymentsOutput, ApiError> {
+    let (application_id, group_id) = list_filter(context, &input).await?;
+    let list = format!("ListDeployments/{application_id:?}/{group_id:?}");
+    let statuses = input
+        .include_only_statuses
+        .iter()
+        .flatten()
+        .map(|text| {
+            DeploymentStatus::parse(text).ok_or_else(|| {
+                ApiError::new(
+                    ErrorKind::InvalidDeploymentStatusException,
+                    format!("includeOnlyStatuses: {text:?} is not a deployment status."),
+                )
+            })
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let range = input.create_time_range.unwrap_or_default();
+    let bound = |t: Option<slipway_wire::Timestamp>| t.map(|t| Timestamp(t.as_millis()));
+    let (from, to) = (bound(range.start), bound(range.end));
+    if from.zip(to).is_some_and(|(from, to)| from > to) {
+        return api(ErrorKind::InvalidTimeRangeException, "createTimeRange: start is later than end.");
+    }
+    let after = context.read_page_token(&list, input.next_token.as_deref())?;
+    let query = DeploymentQuery {
+        scope: context.caller.scope.clone(),
+        application_id,
+        group_id,
+        statuses,
+        created_from: from,
+        created_to: to,
+        after: after.as_deref().and_then(read_place),
+        limit: u32::try_from(PAGE + 1).unwrap_or(u32::MAX),
+    };
+    let mut rows = context.control.store.deployments(&query).await.map_err(error::read)?;
+    let more = rows.len() > PAGE;
+    rows.truncate(PAGE);
+    let next_token = match rows.last() {
+        Some(last) if more => Some(context.page_token(&list, &format!("{}/{}", last.created.0, last.id))),
+        _ => None,
+    };
+    let deployments = rows.into_iter().map(|row| row.id.to_string()).collect();
+    Ok(wire::ListDeploymentsOutput { deployments: Some(deployments), next_token })
+}
+
+fn read_place(place: &str) -> Option<(Timestamp, DeploymentId)> {
+    let (created, id) = place.split_once('/')?;
+    Some((Timestamp(created.parse().ok()?), DeploymentId::new(id).ok()?))
+}
+
+/// Application and group: both or neither (DP-102).
+async fn list_filter(
+    context: &RequestContext,
+    input: &wire::ListDeploymentsInput,
+) -> Result<(Option<String>, Option<String>), ApiError> {
+    if input.external_id.is_some() {
+        return api(
+            ErrorKind::InvalidExternalIdException,
+            "externalId belongs to deployments started by AWS CloudFormation, which Slipway does not have.",
+        );
+    }
+    match (input.application_name.as_deref(), input.deployment_group_name.as_deref()) {
+        (None, None) => {
+            context.permit(context.call("ListDeployments")).await?;
+            Ok((None, None))
+        }
+        (None, Some(_)) => required(None, ErrorKind::ApplicationNameRequiredException, "applicationName")
+            .map(|_| (None, None)),
+        (Some(_), None) => {
+            required(None, ErrorKind::DeploymentGroupNameRequiredException, "deploymentGroupName")
+                .map(|_| (None, None))
+        }
+        (Some(application), Some(group)) => {
+            let application = application_name(Some(application))?;
+            let group = group_name(Some(group))?;
+            context.authorize_group("ListDeployments", application, group).await?;
+            let application = context.application(application).await?.value;
+            let group = context.group(&application, group).await?.value;
+            Ok((Some(application.id), Some(group.id)))
+        }
+    }
+}
+
+pub(super) async fn stop(
+    context: &RequestContext,
+    input: wire::StopDeploymentInput,
+) -> Result<wire::StopDeploymentOutput, ApiError> {
+    let id = deployment_id(input.deployment_id.as_deref())?;
+    let (row, _) = load(context, "StopDeployment", &id).await?;
+    if input.auto_rollback_enabled == Some(true) {
+        return api(
+            ErrorKind::UnsupportedActionForDeploymentTypeException,
+            "Stopping with a rollback is not available in this version of Slipway: stop without it, and deploy the earlier revision again.",
+        );
+    }
+    match row.status {
+        DeploymentStatus::Stopped => return Ok(stopped()),
+        DeploymentStatus::Succeeded | DeploymentStatus::Failed => {
+            return api(
+                ErrorKind::DeploymentAlreadyCompletedException,
+                format!("Deployment {id} has ended already: {}", row.status),
+            );
+        }
+        _ => {}
+    }
+    let stop = DeploymentEvent::Stop { requested_by: context.caller.principal.arn.clone() };
+    match step(&context.control, &id, &stop).await {
+        Ok(machine) if machine.status() == DeploymentStatus::Stopped => Ok(stopped()),
+        Ok(_) => Ok(wire::StopDeploymentOutput {
+            status: Some("Pending".to_owned()),
+            status_message: Some(
+                "No more commands will be scheduled for execution in the deployment instances".to_owned(),
+            ),
+        }),
+        Err(DeploymentStepError::NoDeployment) => {
+            api(ErrorKind::DeploymentDoesNotExistException, format!("The deployment {id} could not be found"))
+        }
+        Err(DeploymentStepError::Refused(_)) => {
+            api(ErrorKind::DeploymentAlreadyCompletedException, format!("Deployment {id} has ended already"))
+        }
+        Err(DeploymentStepError::Work(cause)) => Err(error::internal(cause)),
+    }
+}
+
+fn stopped() -> wire::StopDeploymentOutput {
+    wire::StopDeploymentOutput {
+        status: Some("Succeeded".to_owned()),
+        status_message: Some("The deployment is stopped; no more events will run.".to_owned()),
+    }
+}
+
+fn to_json<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("stored values are plain data and always have a JSON form")
+}

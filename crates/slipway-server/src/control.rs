@@ -1,0 +1,44 @@
+//! What every request and worker needs.
+
+use std::sync::Arc;
+
+use slipway_model::quota::Quotas;
+use slipway_model::{AccountId, Timestamp};
+use slipway_store::Store;
+
+use crate::clock::Clock;
+
+/// Behaviour of the installation that requests and workers ask for.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The account that first start created.
+    pub account: AccountId,
+    /// Limits (D-40).
+    pub quotas: Quotas,
+    /// Strict batches instead of the rolling window (D-10).
+    pub batch_pacing: bool,
+    /// Longest time that an empty long poll is held, in milliseconds (45 to 55 s less jitter).
+    pub poll_hold_ms: u64,
+}
+
+/// The control plane, shared by all requests and workers.
+pub struct ControlPlane {
+    /// Durable state.
+    pub store: Arc<dyn Store>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// When this process began to serve.
+    pub started: Timestamp,
+    /// Behaviour.
+    pub settings: Settings,
+    /// Seals secrets at rest and session tokens.
+    pub sealer: slipway_auth::token::Sealer,
+    /// Users, roles, access keys and their compiled policies.
+    pub identities: crate::identities::Identities,
+    /// Parked long polls.
+    pub hub: crate::hub::Hub,
+    /// Signs deployment specifications.
+    pub signer: crate::spec::SpecSigner,
+    /// The embedded object store.
+    pub artifacts: slipway_artifacts::Artifacts,
+}

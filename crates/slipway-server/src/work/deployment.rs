@@ -1,0 +1,418 @@
+//! One step of a deployment: what has happened since the last one goes in, and what follows is made durable with it.
+
+use slipway_engine::deployment::{
+    DeploymentEffect, DeploymentEvent, DeploymentMachine, DeploymentSettings, Pacing,
+};
+use slipway_engine::target::{AbortReason, TargetEvent};
+use slipway_model::deployment::DeploymentRecord;
+use slipway_model::resources::{GroupHistory, PastDeployment, RegisteredRevision};
+use slipway_model::status::{DeploymentStatus, TargetStatus};
+use slipway_model::{DeploymentId, Timestamp};
+use slipway_store::{
+    ChangeSet, CommitError, DeploymentRow, DocumentKey, EventRow, Kind, Notice, Partition, TargetQuery,
+    TargetRow, Wakeup, WakeupKey, Write,
+};
+
+use super::{WorkError, fleet, settle, target};
+use crate::control::ControlPlane;
+
+/// Ended targets that one step counts; more wait for the next one, which is due at once.
+const BATCH: u32 = 1000;
+const MOST_RETRIES: usize = 50;
+
+/// Why a step on a deployment was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum DeploymentStepError {
+    /// There is no such deployment.
+    #[error("there is no such deployment")]
+    NoDeployment,
+    /// The machine refused the event.
+    #[error(transparent)]
+    Refused(slipway_engine::deployment::DeploymentRefusal),
+    /// The store or a stored row is at fault.
+    #[error(transparent)]
+    Work(#[from] WorkError),
+}
+
+impl From<slipway_store::ReadError> for DeploymentStepError {
+    fn from(error: slipway_store::ReadError) -> Self {
+        Self::Work(error.into())
+    }
+}
+
+/// The machine of a new deployment.
+pub fn new_machine(record: &DeploymentRecord, batch_pacing: bool) -> DeploymentMachine {
+    DeploymentMachine::new(DeploymentSettings {
+        minimum: record.minimum_healthy_hosts,
+        pacing: if batch_pacing { Pacing::Batch } else { Pacing::RollingWindow },
+        run_limit_ms: record.run_limit_ms,
+        max_targets: record.max_instances,
+        group_name: record.group_name.clone(),
+    })
+}
+
+/// The frozen copy in a row.
+pub fn record_of(row: &DeploymentRow) -> Result<DeploymentRecord, WorkError> {
+    serde_json::from_str(&row.record)
+        .map_err(|cause| WorkError::Damaged { what: format!("deployment {}", row.id), cause })
+}
+
+/// The machine in a row.
+pub fn machine_of(row: &DeploymentRow) -> Result<DeploymentMachine, WorkError> {
+    serde_json::from_str(&row.machine)
+        .map_err(|cause| WorkError::Damaged { what: format!("deployment {}", row.id), cause })
+}
+
+/// Applies one event from outside (a stop request) and makes the result durable; returns the machine as it is then.
+pub async fn step(
+    control: &ControlPlane,
+    id: &DeploymentId,
+    event: &DeploymentEvent,
+) -> Result<DeploymentMachine, DeploymentStepError> {
+    for _ in 0..MOST_RETRIES {
+        let row = control.store.deployment(id).await?.ok_or(DeploymentStepError::NoDeployment)?;
+        let mut step = Step::load(row, control.clock.now())?;
+        step.feed(control, event.clone()).await?;
+        // Targets that are under way are told by the worker, one commit each.
+        step.change.push(Write::Wake { key: WakeupKey::Deployment(id.clone()), due: step.now });
+        match step.commit(control).await {
+            Err(CommitError::Conflict { .. }) => {}
+            Ok(machine) => return Ok(machine),
+            Err(error) => return Err(WorkError::from(error).into()),
+        }
+    }
+    Err(WorkError::from(CommitError::Conflict { what: id.to_string() }).into())
+}
+
+/// A deployment has something to do.
+pub(super) async fn work(
+    control: &ControlPlane,
+    id: &DeploymentId,
+    wakeup: &Wakeup,
+) -> Result<(), WorkError> {
+    for _ in 0..MOST_RETRIES {
+        let Some(row) = control.store.deployment(id).await? else {
+            control.store.commit(ChangeSet::new().with(settle(wakeup, None))).await?;
+            return Ok(());
+        };
+        match advance(control, row, wakeup).await {
+            Err(DeploymentStepError::Work(WorkError::Commit(CommitError::Conflict { .. }))) => {}
+            Err(DeploymentStepError::Work(error)) => return Err(error),
+            Err(DeploymentStepError::Refused(cause)) => {
+                return Err(WorkError::Refused {
+                    what: format!("deployment {id}"),
+                    cause: cause.to_string(),
+                });
+            }
+            Err(DeploymentStepError::NoDeployment) | Ok(()) => return Ok(()),
+        }
+    }
+    Err(CommitError::Conflict { what: id.to_string() }.into())
+}
+
+async fn advance(
+    control: &ControlPlane,
+    row: DeploymentRow,
+    wakeup: &Wakeup,
+) -> Result<(), DeploymentStepError> {
+    let id = row.id.clone();
+    let ended = control.store.uncounted_targets(&id, BATCH).await?;
+    let mut step = Step::load(row, control.clock.now())?;
+    if step.machine.status() == DeploymentStatus::Created {
+        step.feed(control, DeploymentEvent::Start).await?;
+    }
+    if !ended.is_empty() {
+        step.count(control, &ended).await?;
+    }
+    if step.machine.deadline().is_some_and(|deadline| deadline <= step.now) {
+        step.feed(control, DeploymentEvent::Tick).await?;
+    }
+    let more = ended.len() == BATCH as usize;
+    let next = if more { Some(step.now) } else { step.machine.deadline() };
+    // The lease is kept until the targets have been told, so that a crash in between repeats the telling.
+    let abort = step.machine.aborting();
+    if abort.is_none() {
+        step.change.push(settle(wakeup, next));
+    }
+    let machine = step.commit(control).await.map_err(WorkError::from)?;
+    if let Some(reason) = abort {
+        abort_active(control, &id, reason).await?;
+        control
+            .store
+            .commit(ChangeSet::new().with(settle(wakeup, if more { next } else { machine.deadline() })))
+            .await
+            .map_err(WorkError::from)?;
+    }
+    Ok(())
+}
+
+/// Tells every target that is under way that the deployment has been given up.
+async fn abort_active(
+    control: &ControlPlane,
+    id: &DeploymentId,
+    reason: AbortReason,
+) -> Result<(), WorkError> {
+    let mut from = 0;
+    loop {
+        let page = control
+            .store
+            .targets(&TargetQuery {
+                deployment: id.clone(),
+                statuses: vec![TargetStatus::InProgress],
+                from,
+                limit: BATCH,
+            })
+            .await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        from = last.key.ordinal + 1;
+        for row in &page {
+            target::abort(control, &row.key, reason).await?;
+        }
+    }
+}
+
+/// A step under construction: the machine moves in memory, and the writes that follow are collected.
+struct Step {
+    row: DeploymentRow,
+    record: DeploymentRecord,
+    machine: DeploymentMachine,
+    /// Targets resolved in this very step; they are inserted as the step leaves them.
+    resolved: Vec<TargetRow>,
+    change: ChangeSet,
+    now: Timestamp,
+    changed: bool,
+}
+
+impl Step {
+    fn load(row: DeploymentRow, now: Timestamp) -> Result<Self, WorkError> {
+        let record = record_of(&row)?;
+        let machine = machine_of(&row)?;
+        Ok(Self { row, record, machine, resolved: Vec::new(), change: ChangeSet::new(), now, changed: false })
+    }
+
+    /// Applies an event and everything that follows from it, until nothing more does.
+    async fn feed(
+        &mut self,
+        control: &ControlPlane,
+        event: DeploymentEvent,
+    ) -> Result<(), DeploymentStepError> {
+        let mut events = std::collections::VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            let effects = self.machine.apply(event, self.now).map_err(DeploymentStepError::Refused)?;
+            self.changed = true;
+            for effect in effects {
+                if let Some(follow_up) = self.carry_out(control, effect).await? {
+                    events.push_back(follow_up);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn count(
+        &mut self,
+        control: &ControlPlane,
+        ended: &[TargetRow],
+    ) -> Result<(), DeploymentStepError> {
+        let with = |status: TargetStatus| u32::try_from(ended.iter().filter(|t| t.status == status).count());
+        let event = DeploymentEvent::TargetsEnded {
+            succeeded: with(TargetStatus::Succeeded).unwrap_or(u32::MAX),
+            failed: with(TargetStatus::Failed).unwrap_or(u32::MAX),
+            skipped: with(TargetStatus::Skipped).unwrap_or(u32::MAX),
+        };
+        self.feed(control, event).await?;
+        self.change.push(Write::MarkCounted {
+            deployment: self.record.id.clone(),
+            ordinals: ended.iter().map(|t| t.key.ordinal).collect(),
+        });
+        Ok(())
+    }
+
+    async fn carry_out(
+        &mut self,
+        control: &ControlPlane,
+        effect: DeploymentEffect,
+    ) -> Result<Option<DeploymentEvent>, DeploymentStepError> {
+        match effect {
+            DeploymentEffect::ResolveFleet => {
+                let fleet = fleet::resolve(control, &self.record, self.now).await?;
+                let total = u32::try_from(fleet.targets.len()).unwrap_or(u32::MAX);
+                // A fleet beyond the quota fails the deployment and is not written down host by host.
+                self.resolved = if total <= self.record.max_instances { fleet.targets } else { Vec::new() };
+                return Ok(Some(DeploymentEvent::FleetResolved {
+                    unhealthy: fleet.unhealthy,
+                    healthy: total.saturating_sub(fleet.unhealthy),
+                }));
+            }
+            DeploymentEffect::StartTargets { first, count } => {
+                self.start_targets(control, first, count).await?;
+            }
+            DeploymentEffect::SkipWaiting { first } => self.skip_waiting(first)?,
+            // The machine remembers it, and the worker tells the targets when this step is durable.
+            DeploymentEffect::AbortActive(_) => {}
+            DeploymentEffect::StatusChanged(status) => self.note_status(status),
+            DeploymentEffect::Finished { status, .. } => self.finish(control, status).await?,
+        }
+        Ok(None)
+    }
+
+    async fn start_targets(
+        &mut self,
+        control: &ControlPlane,
+        first: u32,
+        count: u32,
+    ) -> Result<(), DeploymentStepError> {
+        if self.resolved.is_empty() {
+            let query = TargetQuery {
+                deployment: self.record.id.clone(),
+                statuses: vec![TargetStatus::Pending],
+                from: first,
+                limit: count,
+            };
+            for mut row in control.store.targets(&query).await? {
+                self.start_one(&mut row, true)?;
+            }
+        } else {
+            let mut resolved = std::mem::take(&mut self.resolved);
+            for row in resolved.iter_mut().skip(first as usize).take(count as usize) {
+                self.start_one(row, false)?;
+            }
+            self.resolved = resolved;
+        }
+        Ok(())
+    }
+
+    /// Starts a target; one that is `stored` already is updated, another one is inserted with the step's commit.
+    fn start_one(&mut self, row: &mut TargetRow, stored: bool) -> Result<(), DeploymentStepError> {
+        let mut machine = target::machine_of(row)?;
+        let step = machine.apply(TargetEvent::Start, self.now).map_err(|cause| WorkError::Refused {
+            what: format!("target {}", row.key),
+            cause: cause.to_string(),
+        })?;
+        if stored {
+            target::write(&mut self.change, &self.record, row, &machine, &step, self.now);
+        } else {
+            target::refresh(row, &machine, self.now);
+            target::notes(&mut self.change, &self.record, row, &step.notes, self.now);
+            self.change.notify(Notice::HostReady(row.host.clone()));
+        }
+        self.change
+            .push(Write::SetTimer { key: WakeupKey::Target(row.key.clone()), due: machine.deadline() });
+        Ok(())
+    }
+
+    fn skip_waiting(&mut self, first: u32) -> Result<(), DeploymentStepError> {
+        let mut machine = fleet::waiting_machine(&self.record);
+        machine.apply(TargetEvent::Skip, self.now).map_err(|cause| WorkError::Refused {
+            what: format!("deployment {}", self.record.id),
+            cause: cause.to_string(),
+        })?;
+        if self.resolved.is_empty() {
+            self.change.push(Write::SkipPending {
+                deployment: self.record.id.clone(),
+                first,
+                status: machine.status(),
+                machine: serde_json::to_string(&machine)
+                    .expect("a machine is plain data and always has a JSON form"),
+                at: self.now,
+            });
+        } else {
+            for row in self.resolved.iter_mut().skip(first as usize) {
+                target::refresh(row, &machine, self.now);
+            }
+        }
+        Ok(())
+    }
+
+    fn note_status(&mut self, status: DeploymentStatus) {
+        self.change.push(Write::Event(EventRow {
+            seq: 0,
+            scope: self.record.scope.clone(),
+            deployment: self.record.id.clone(),
+            target: None,
+            at: self.now,
+            what: serde_json::json!({"kind": "DeploymentStatus", "status": status}).to_string(),
+        }));
+    }
+
+    /// The group remembers how its deployment ended; after a success the revision becomes the group's (CF-014, D-26).
+    async fn finish(
+        &mut self,
+        control: &ControlPlane,
+        status: DeploymentStatus,
+    ) -> Result<(), DeploymentStepError> {
+        let past = PastDeployment {
+            id: self.record.id.clone(),
+            status,
+            created: self.record.created,
+            ended: Some(self.now),
+        };
+        let key = DocumentKey {
+            partition: Partition::Regional(self.record.scope.clone()),
+            kind: Kind::GroupHistory,
+            parent: self.record.application_id.clone(),
+            name: self.record.group_id.clone(),
+        };
+        // A group that was deleted meanwhile has no history any more, and gets none.
+        if let Some(mut document) = control.store.document(&key).await? {
+            let mut history: GroupHistory = parse(&document.body, "history of a deployment group")?;
+            history.last_attempted = Some(past.clone());
+            if status == DeploymentStatus::Succeeded {
+                history.last_successful = Some(past);
+                history.target_revision = Some(self.record.revision.clone());
+            }
+            document.body = json(&history);
+            self.change.push(Write::Replace(document));
+        }
+        if status == DeploymentStatus::Succeeded {
+            self.remember_target_revision(control).await?;
+        }
+        Ok(())
+    }
+
+    async fn remember_target_revision(&mut self, control: &ControlPlane) -> Result<(), DeploymentStepError> {
+        let key = DocumentKey {
+            partition: Partition::Regional(self.record.scope.clone()),
+            kind: Kind::Revision,
+            parent: self.record.application_id.clone(),
+            name: self.record.revision.identity(),
+        };
+        if let Some(mut document) = control.store.document(&key).await? {
+            let mut revision: RegisteredRevision = parse(&document.body, "revision")?;
+            if !revision.group_ids.contains(&self.record.group_id) {
+                revision.group_ids.push(self.record.group_id.clone());
+                document.body = json(&revision);
+                self.change.push(Write::Replace(document));
+            }
+        }
+        Ok(())
+    }
+
+    async fn commit(mut self, control: &ControlPlane) -> Result<DeploymentMachine, CommitError> {
+        if self.changed {
+            let update = Write::UpdateDeployment {
+                id: self.row.id.clone(),
+                version: self.row.version,
+                status: self.machine.status(),
+                machine: json(&self.machine),
+            };
+            let mut writes = vec![update];
+            if !self.resolved.is_empty() {
+                writes.push(Write::InsertTargets(std::mem::take(&mut self.resolved)));
+            }
+            writes.append(&mut self.change.writes);
+            self.change.writes = writes;
+            self.change.notify(Notice::DeploymentChanged(self.row.id.clone()));
+        }
+        control.store.commit(self.change).await?;
+        Ok(self.machine)
+    }
+}
+
+fn parse<T: serde::de::DeserializeOwned>(body: &str, what: &str) -> Result<T, WorkError> {
+    serde_json::from_str(body).map_err(|cause| WorkError::Damaged { what: what.to_owned(), cause })
+}
+
+fn json<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("stored values are plain data and always have a JSON form")
+}
