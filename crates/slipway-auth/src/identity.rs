@@ -104,6 +104,23 @@ impl Principal {
     }
 }
 
+/// Name of the role whose sessions are EC2 hosts; the session is named after the instance (D-31). No user may
+/// have a role of this name, or its sessions could pose as hosts.
+pub const EC2_HOST_ROLE: &str = "SlipwayHost";
+
+impl Principal {
+    /// Whether this caller is the host that it polls as (AP-07, AG-166): a user or a session as its own ARN, an EC2
+    /// host as its instance's ARN in the region of the request.
+    pub fn is_host(&self, host_identifier: &str, region: &str) -> bool {
+        if let PrincipalKind::AssumedRole { role_name, session, .. } = &self.kind
+            && role_name == EC2_HOST_ROLE
+        {
+            return host_identifier == format!("arn:aws:ec2:{region}:{}:instance/{session}", self.account);
+        }
+        host_identifier == self.arn
+    }
+}
+
 /// `arn:aws:iam::<account>:user<path><name>`.
 pub fn user_arn(account: &str, path: &str, name: &str) -> String {
     format!("arn:aws:iam::{account}:user{path}{name}")
@@ -138,6 +155,21 @@ mod tests {
         let user = Principal::user("444455556666", "/AWS/CodeDeploy/", "AssetTag1", "AIDA1");
         assert_eq!(user.arn, "arn:aws:iam::444455556666:user/AWS/CodeDeploy/AssetTag1");
         assert_eq!((user.user_id(), user.policy_arn()), ("AIDA1".to_owned(), user.arn.clone()));
+    }
+
+    #[test]
+    fn a_caller_polls_as_itself_only_ap_07() {
+        let user = Principal::user("444455556666", "/", "box1", "AIDA1");
+        assert!(user.is_host("arn:aws:iam::444455556666:user/box1", "us-east-1"));
+        assert!(!user.is_host("arn:aws:iam::444455556666:user/box2", "us-east-1"));
+        assert!(!user.is_host("", "us-east-1"));
+        let session = Principal::assumed_role("444455556666", "/", "Fleet", "AROA1", "i-1");
+        assert!(session.is_host("arn:aws:sts::444455556666:assumed-role/Fleet/i-1", "us-east-1"));
+        assert!(!session.is_host("arn:aws:ec2:us-east-1:444455556666:instance/i-1", "us-east-1"));
+        let ec2 = Principal::assumed_role("444455556666", "/", EC2_HOST_ROLE, "AROA2", "i-1");
+        assert!(ec2.is_host("arn:aws:ec2:us-east-1:444455556666:instance/i-1", "us-east-1"));
+        assert!(!ec2.is_host("arn:aws:ec2:us-east-1:444455556666:instance/i-2", "us-east-1"));
+        assert!(!ec2.is_host("arn:aws:ec2:us-east-1:444455556666:instance/i-1", "eu-west-1"));
     }
 
     #[test]

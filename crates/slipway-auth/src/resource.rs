@@ -1,5 +1,10 @@
 //! Which permissions a CodeDeploy operation asks for: the guide's permission table (DP-701..752, DP-740, DP-741).
 
+use thiserror::Error;
+
+use crate::identity::Principal;
+use crate::policy::{self, Context, Decision, Grants, Policy, Request};
+
 /// The part of a request that decides on which resources it must be allowed. Members that an operation has no use
 /// for stay at their default.
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,6 +40,53 @@ pub struct Permission {
     pub any_of: Vec<String>,
     /// The ARN, or `*`.
     pub resource: String,
+}
+
+/// A call that is not allowed. The text is AWS's AccessDenied message; `decision` is for the log and the audit
+/// trail only, since it names policies.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{message}")]
+pub struct Denied {
+    /// The action that is not allowed.
+    pub action: String,
+    /// On what.
+    pub resource: String,
+    /// Why.
+    pub decision: Decision,
+    message: String,
+}
+
+impl Permission {
+    /// One action on one resource.
+    pub fn new(action: &str, resource: &str) -> Self {
+        Self { any_of: vec![action.to_owned()], resource: resource.to_owned() }
+    }
+}
+
+/// Checks that the caller is allowed all of `permissions`; the first that is missing is told.
+pub fn authorize<P: AsRef<Policy>>(
+    permissions: &[Permission],
+    principal: &Principal,
+    grants: &Grants<'_, P>,
+    context: &Context,
+) -> Result<(), Denied> {
+    for Permission { any_of, resource } in permissions {
+        let mut refused = None;
+        let allowed = any_of.iter().any(|action| {
+            let decision = policy::evaluate_grants(grants, &Request { action, resource, context });
+            let message = decision.denial_message(&principal.arn, action, resource);
+            // The first alternative is the one to name.
+            if let (None, Some(message)) = (&refused, message.clone()) {
+                refused =
+                    Some(Denied { action: action.clone(), resource: resource.clone(), decision, message });
+            }
+            message.is_none()
+        });
+        if let (false, Some(denied)) = (allowed, refused) {
+            return Err(denied);
+        }
+    }
+    Ok(())
 }
 
 /// Everything that the caller must be allowed for this call; all of it is needed.

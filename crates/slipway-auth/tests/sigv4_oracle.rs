@@ -1,5 +1,7 @@
 //! The SDK's own signer signs, we verify (AS-146); and nothing that was changed on the way gets through.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail loudly")]
+
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;

@@ -1,5 +1,7 @@
 //! The rules of SigV4 one by one, with AWS's own published examples as fixed points.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail loudly")]
+
 use aws_lc_rs::{digest, hmac};
 use http::HeaderMap;
 use slipway_auth::sigv4::{Body, DeclaredPayload, DerivedKeyCache, RequestView, SecretKey, SignedRequest};
@@ -157,6 +159,44 @@ fn presigned() -> Request {
          &X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404",
         &[("host", "examplebucket.s3.amazonaws.com")],
     )
+}
+
+/// Signed by botocore 1.43, the signer of the AWS CLI and boto3, at 2026-11-21T01:02:03Z.
+#[test]
+fn what_the_aws_cli_signs_is_accepted_and_changes_are_refused() {
+    #[derive(serde::Deserialize)]
+    struct Vector {
+        name: String,
+        service: String,
+        method: String,
+        path: String,
+        query: String,
+        headers: std::collections::BTreeMap<String, String>,
+        body: String,
+        token: Option<String>,
+    }
+    let vectors: Vec<Vector> = serde_json::from_str(include_str!("vectors/botocore.json")).unwrap();
+    assert_eq!(vectors.len(), 10);
+    for vector in vectors {
+        let headers: HeaderMap = vector
+            .headers
+            .iter()
+            .map(|(name, value)| (http::HeaderName::try_from(name).unwrap(), value.parse().unwrap()))
+            .collect();
+        let verify = |path: &str| {
+            let method = vector.method.as_str();
+            let view = RequestView { method, path, query: &vector.query, headers: &headers, authority: None };
+            let claim = SignedRequest::parse(&view)?;
+            assert_eq!(
+                (claim.session_token(), &claim.scope().service),
+                (vector.token.as_deref(), &vector.service)
+            );
+            let body = Body::Bytes(vector.body.as_bytes());
+            claim.verify(&SecretKey::new(SECRET), body, 1_795_222_923_000, &DerivedKeyCache::new(4))
+        };
+        assert_eq!(verify(&vector.path), Ok(()), "{}", vector.name);
+        assert!(verify(&format!("{}x", vector.path)).is_err(), "{}", vector.name);
+    }
 }
 
 #[test]

@@ -11,11 +11,12 @@ use serde::{Deserialize, Serialize};
 pub use error::IamError;
 pub use names::{
     MAX_PATH, MAX_POLICY_NAME, MAX_ROLE_NAME, MAX_USER_NAME, check_description, check_max_session_duration,
-    check_path, check_policy_name, check_role_name, check_role_session_name, check_session_duration,
-    check_user_name,
+    check_new_role_name, check_path, check_policy_name, check_role_name, check_role_session_name,
+    check_session_duration, check_user_name,
 };
 
 use crate::identity::{self, Principal};
+use crate::policy::Policy;
 use crate::sigv4::SecretKey;
 use crate::token::Sealer;
 
@@ -27,6 +28,8 @@ pub const ATTACHED_POLICIES: usize = 10;
 pub const USER_POLICY_SIZE: usize = 2048;
 /// Characters of a role's inline policies in sum, white space not counted.
 pub const ROLE_POLICY_SIZE: usize = 10_240;
+/// Characters of the policy that AssumeRole narrows a session with.
+pub const SESSION_POLICY_SIZE: usize = 2048;
 /// Characters of a role's trust policy, white space not counted.
 pub const TRUST_POLICY_SIZE: usize = 2048;
 
@@ -232,6 +235,15 @@ pub fn check_trust_policy_size(document: &str) -> Result<(), IamError> {
         return Ok(());
     }
     Err(IamError::quota("ACLSizePerRole", TRUST_POLICY_SIZE))
+}
+
+/// Checks and compiles the policy that AssumeRole narrows a session with.
+pub fn parse_session_policy(document: &str) -> Result<Policy, IamError> {
+    if document.chars().count() > SESSION_POLICY_SIZE {
+        let rule = format!("Member must have length less than or equal to {SESSION_POLICY_SIZE}");
+        return Err(IamError::constraint("(policy)", "policy", &rule));
+    }
+    Ok(Policy::parse("session policy", document)?)
 }
 
 fn check_without_policies(inline: &BTreeMap<String, String>, attached: &[String]) -> Result<(), IamError> {

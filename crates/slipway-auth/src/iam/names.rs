@@ -1,6 +1,7 @@
 //! The rules for names, paths and numbers in IAM and STS calls.
 
 use super::IamError;
+use crate::identity::EC2_HOST_ROLE;
 
 /// Users' names: `register` of an instance with a longer name must fail before anything is registered (AG-191).
 pub const MAX_USER_NAME: usize = 64;
@@ -19,6 +20,15 @@ pub fn check_user_name(name: &str) -> Result<(), IamError> {
 /// Checks the name of a role.
 pub fn check_role_name(name: &str) -> Result<(), IamError> {
     check_name(name, "roleName", 1, MAX_ROLE_NAME)
+}
+
+/// Checks the name of a role to be made: that of EC2 hosts is taken (D-31).
+pub fn check_new_role_name(name: &str) -> Result<(), IamError> {
+    check_role_name(name)?;
+    if name.eq_ignore_ascii_case(EC2_HOST_ROLE) {
+        return Err(IamError::InvalidInput(format!("The role name {name} is reserved for EC2 hosts.")));
+    }
+    Ok(())
 }
 
 /// Checks the name of an inline policy.
@@ -124,6 +134,12 @@ mod tests {
         assert!(error.to_string().ends_with("Member must have length less than or equal to 64"), "{error}");
         assert!(check_user_name("").is_err());
         assert!(check_user_name("a b").unwrap_err().to_string().contains("+=,.@_-"));
+    }
+
+    #[test]
+    fn nobody_makes_the_role_of_ec2_hosts_d_31() {
+        assert_eq!(check_new_role_name("slipwayhost").unwrap_err().code(), "InvalidInput");
+        assert!(check_new_role_name("CodeDeployServiceRole").is_ok());
     }
 
     #[test]
