@@ -1,4 +1,4 @@
-//! The promises of [`Store`](crate::Store), as tests that every store passes.
+//! The promises of [`Store`], as tests that every store passes.
 //!
 //! One function per promise, named for it. Each takes a store that is new and empty. [`contract_tests!`] makes a test
 //! of each:

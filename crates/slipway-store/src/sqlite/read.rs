@@ -194,9 +194,13 @@ fn literals(values: impl Iterator<Item = &'static str>) -> String {
     list
 }
 
+/// Names its index too: by the other one it would read every deployment that the account ever had.
+pub(super) const COUNT_ACTIVE: &str =
+    "SELECT count(*) FROM deployments INDEXED BY deployments_active_in_scope
+     WHERE account = ?1 AND active = 1";
+
 pub(super) fn count_active_deployments(db: &Connection, account: &AccountId) -> rusqlite::Result<u64> {
-    db.prepare_cached("SELECT count(*) FROM deployments WHERE account = ?1 AND active = 1")?
-        .query_row([account.as_str()], |row| row.get(0))
+    db.prepare_cached(COUNT_ACTIVE)?.query_row([account.as_str()], |row| row.get(0))
 }
 
 macro_rules! select_target {

@@ -18,6 +18,14 @@ fn plan(db: &Connection, sql: &str) -> String {
 }
 
 #[test]
+fn active_deployments_are_counted_without_looking_at_the_ended_ones() {
+    let directory = tempfile::tempdir().unwrap();
+    let db = schema::open_writer(&directory.path().join("slipway.db")).unwrap();
+    let plan = plan(&db, read::COUNT_ACTIVE);
+    assert!(plan.contains("deployments_active_in_scope (account=?)"), "{plan}");
+}
+
+#[test]
 fn every_list_of_deployments_is_read_from_an_index_in_its_order() {
     let directory = tempfile::tempdir().unwrap();
     let db = schema::open_writer(&directory.path().join("slipway.db")).unwrap();
