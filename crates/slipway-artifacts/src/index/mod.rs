@@ -207,3 +207,99 @@ fn all_blobs(connection: &Connection) -> rusqlite::Result<HashSet<BlobId>> {
     let mut query = connection.prepare("SELECT blob FROM segments UNION SELECT blob FROM parts")?;
     query.query_map([], |row| row.get(0).map(BlobId))?.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+    use crate::blob::Segment;
+    use crate::index::objects::{NewObject, WriteCondition};
+    use crate::index::rows::{BucketRow, Meta, Versioning};
+
+    fn new_object(id: BlobId) -> NewObject {
+        let long = "x".repeat(200_000);
+        NewObject {
+            bucket: "releases".to_owned(),
+            key: "app.zip".to_owned(),
+            size: 7,
+            etag: "e".to_owned(),
+            modified: 0,
+            meta: Meta { user: [("long".to_owned(), long)].into(), ..Meta::default() },
+            segments: vec![Segment { blob: id, size: 7 }],
+            condition: WriteCondition::default(),
+        }
+    }
+
+    fn stage(blobs: &Blobs) -> Staged {
+        let mut file = blobs.scratch().unwrap();
+        file.write_all(b"content").unwrap();
+        Staged { file, id: BlobId([7; 32]) }
+    }
+
+    async fn index(dir: &Path) -> Index {
+        let index = Index::open(&dir.join("index.db"), Arc::new(Blobs::open(dir).unwrap())).unwrap();
+        let bucket = BucketRow {
+            name: "releases".to_owned(),
+            account: "111111111111".to_owned(),
+            region: "us-east-1".to_owned(),
+            created: 0,
+            versioning: Versioning::Never,
+        };
+        index.write(move |txn| buckets::create(txn, &bucket)).await.unwrap();
+        index
+    }
+
+    #[tokio::test]
+    async fn full_disk_under_the_index_is_named_and_leaves_no_content_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let index = index(dir.path()).await;
+        {
+            let writer = index.shared.writer.lock().unwrap();
+            let pages: i64 = writer.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+            writer.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(())).unwrap();
+        }
+        let staged = stage(index.blobs());
+        let (id, scratch) = (staged.id, staged.file.path().to_path_buf());
+        let new = new_object(id);
+        let error = index.write_staged(Some(staged), move |txn| objects::put(txn, &new)).await.unwrap_err();
+        assert!(matches!(&error, ArtifactError::Full { dir: full } if full == dir.path()), "{error:?}");
+        assert!(!index.blobs().path(id).exists() && !scratch.exists());
+    }
+
+    #[tokio::test]
+    async fn commit_that_fails_takes_its_blob_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let index = index(dir.path()).await;
+        let staged = stage(index.blobs());
+        let id = staged.id;
+        let failed = index
+            .write_staged(Some(staged), |txn| {
+                // A broken reference that SQLite finds when the transaction commits.
+                txn.sql.execute_batch(
+                    "PRAGMA defer_foreign_keys = ON; \
+                     INSERT INTO uploads VALUES ('id', 'no-such-bucket', 'key', 'me', 0, '{}')",
+                )?;
+                Ok(())
+            })
+            .await;
+        assert!(matches!(failed, Err(ArtifactError::Index(_))), "{failed:?}");
+        assert!(!index.blobs().path(id).exists());
+
+        // And one that takes over existing content leaves that alone.
+        let (staged, new) = (stage(index.blobs()), new_object(id));
+        index.write_staged(Some(staged), move |txn| objects::put(txn, &new)).await.unwrap();
+        let again = stage(index.blobs());
+        let refused = index
+            .write_staged(Some(again), |txn| {
+                txn.sql.execute_batch(
+                    "PRAGMA defer_foreign_keys = ON; \
+                     INSERT INTO uploads VALUES ('id', 'no-such-bucket', 'key', 'me', 0, '{}')",
+                )?;
+                Ok(())
+            })
+            .await;
+        assert!(refused.is_err());
+        assert!(index.blobs().path(id).exists());
+    }
+}

@@ -118,13 +118,22 @@ pub(crate) fn put(txn: &mut Txn<'_>, new: &NewObject) -> Result<Outcome, Artifac
     Ok(Outcome { version: (versioning != Versioning::Never).then_some(version), marker: false })
 }
 
-/// Deletes the current version: for good in a bucket without versions, else behind a delete marker.
-pub(crate) fn delete_current(
+/// Deletes the version named, or the current one.
+pub(crate) fn delete(
     txn: &mut Txn<'_>,
     bucket: &str,
     key: &str,
+    version: Option<&str>,
     now: i64,
 ) -> Result<Outcome, ArtifactError> {
+    match version {
+        None => delete_current(txn, bucket, key, now),
+        Some(version) => delete_version(txn, bucket, key, version),
+    }
+}
+
+/// Deletes the current version: for good in a bucket without versions, else behind a delete marker.
+fn delete_current(txn: &mut Txn<'_>, bucket: &str, key: &str, now: i64) -> Result<Outcome, ArtifactError> {
     let versioning = buckets::get(&txn.sql, bucket)?.versioning;
     if versioning == Versioning::Never {
         if let Some(row) = find(&txn.sql, bucket, key, Some(NULL_VERSION))? {
@@ -142,7 +151,7 @@ pub(crate) fn delete_current(
 }
 
 /// Deletes one version for good. One that does not exist is deleted already.
-pub(crate) fn delete_version(
+fn delete_version(
     txn: &mut Txn<'_>,
     bucket: &str,
     key: &str,

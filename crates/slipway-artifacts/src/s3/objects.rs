@@ -211,7 +211,13 @@ impl Backend {
         let action = delete_action(input.version_id.as_deref());
         self.allow(&request, action, target).await?;
         let input = request.input;
-        let outcome = self.delete(input.bucket, input.key, input.version_id).await?;
+        let now = self.now();
+        let outcome = self
+            .index
+            .write(move |txn| {
+                objects::delete(txn, &input.bucket, &input.key, input.version_id.as_deref(), now)
+            })
+            .await?;
         Ok(DeleteObjectOutput {
             delete_marker: outcome.marker.then_some(true),
             request_charged: None,
@@ -239,47 +245,35 @@ impl Backend {
             return Err(super::denied("The bucket does not belong to the expected account."));
         }
         let quiet = input.delete.quiet.unwrap_or(false);
-        let (mut deleted, mut errors) = (Vec::new(), Vec::new());
-        for object in &input.delete.objects {
+        let (mut allowed, mut errors) = (Vec::new(), Vec::new());
+        for object in input.delete.objects.iter().cloned() {
             let arn = Target::object(&bucket_name, &object.key, None).arn();
             let action = delete_action(object.version_id.as_deref());
-            let result = match self.permit(&caller, action, &arn, owner).await {
-                Ok(()) if bucket.is_none() => {
-                    return Err(ArtifactError::NoSuchBucket { bucket: bucket_name.clone() }.into());
-                }
-                Ok(()) => self
-                    .delete(bucket_name.clone(), object.key.clone(), object.version_id.clone())
-                    .await
-                    .map_err(S3Error::from),
-                Err(refusal) => Err(refusal),
-            };
-            match result {
-                Ok(outcome) if !quiet => deleted.push(deleted_object(object, outcome)),
-                Ok(_) => {}
-                Err(error) => errors.push(Error {
-                    code: Some(error.code().as_str().to_owned()),
-                    key: Some(object.key.clone()),
-                    message: error.message().map(str::to_owned),
-                    version_id: object.version_id.clone(),
+            match self.permit(&caller, action, &arn, owner).await {
+                Ok(()) => allowed.push(object),
+                Err(refusal) => errors.push(Error {
+                    code: Some(refusal.code().as_str().to_owned()),
+                    key: Some(object.key),
+                    message: refusal.message().map(str::to_owned),
+                    version_id: object.version_id,
                 }),
             }
         }
-        Ok(DeleteObjectsOutput { deleted: Some(deleted), errors: Some(errors), request_charged: None })
-    }
-
-    async fn delete(
-        &self,
-        bucket: String,
-        key: String,
-        version: Option<String>,
-    ) -> Result<Outcome, ArtifactError> {
         let now = self.now();
-        self.index
-            .write(move |txn| match version {
-                None => objects::delete_current(txn, &bucket, &key, now),
-                Some(version) => objects::delete_version(txn, &bucket, &key, &version),
+        // One transaction: a thousand deletes cost one sync.
+        let deleted: Vec<DeletedObject> = self
+            .index
+            .write(move |txn| {
+                let delete = |object: ObjectIdentifier| {
+                    let version = object.version_id.as_deref();
+                    let outcome = objects::delete(txn, &bucket_name, &object.key, version, now)?;
+                    Ok(deleted_object(object, outcome))
+                };
+                allowed.into_iter().map(delete).collect()
             })
-            .await
+            .await?;
+        let deleted = if quiet { Vec::new() } else { deleted };
+        Ok(DeleteObjectsOutput { deleted: Some(deleted), errors: Some(errors), request_charged: None })
     }
 }
 
@@ -287,12 +281,12 @@ fn delete_action(version: Option<&str>) -> &'static str {
     if version.is_some() { "s3:DeleteObjectVersion" } else { "s3:DeleteObject" }
 }
 
-fn deleted_object(asked: &ObjectIdentifier, outcome: Outcome) -> DeletedObject {
+fn deleted_object(asked: ObjectIdentifier, outcome: Outcome) -> DeletedObject {
     DeletedObject {
         delete_marker: outcome.marker.then_some(true),
         delete_marker_version_id: outcome.version.filter(|_| outcome.marker),
-        key: Some(asked.key.clone()),
-        version_id: asked.version_id.clone(),
+        key: Some(asked.key),
+        version_id: asked.version_id,
     }
 }
 

@@ -325,7 +325,7 @@ impl Call {
         if self.presigned {
             settings.signature_location = SignatureLocation::QueryParams;
             settings.payload_checksum_kind = PayloadChecksumKind::NoHeader;
-            settings.expires_in = Some(Duration::from_secs(300));
+            settings.expires_in = Some(Duration::from_mins(5));
         }
         let params = aws_sigv4::sign::v4::SigningParams::builder()
             .identity(&identity)
