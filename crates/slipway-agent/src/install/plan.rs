@@ -179,10 +179,9 @@ impl Planner<'_> {
         let below = real.strip_prefix(&self.archive).unwrap_or(real);
         match resolve(&self.archive, Path::new(""), below) {
             Ok(target) if target.is_dir() => Ok(Kind::Directory(target)),
-            Ok(_) => Ok(Kind::Link),
             Err(reason) if self.request.switches.reject_path_traversal => Err(self.escape(named, reason)),
-            // Allowed to point elsewhere, but nothing outside the revision is ever read.
-            Err(_) => Ok(Kind::Link),
+            // A link out of the revision may be allowed, but nothing outside is ever read.
+            Ok(_) | Err(_) => Ok(Kind::Link),
         }
     }
 

@@ -15,6 +15,9 @@ use crate::sys::within::resolve;
 /// Set-user-id and set-group-id.
 const UNSAFE_BITS: u32 = 0o6000;
 
+/// The system takes no longer paths.
+const MAX_PATH: usize = 4096;
+
 /// A member's name as given, and where it belongs below the staging directory.
 #[derive(Debug, Clone)]
 pub(super) struct Member {
@@ -84,6 +87,9 @@ impl<'a> Stage<'a> {
 
     fn place(&self, name: &[u8]) -> Result<PathBuf, &'static str> {
         let strict = self.limits.reject_path_traversal;
+        if name.len() > MAX_PATH {
+            return Err("its path is too long");
+        }
         if name.contains(&0) {
             return Err("its name holds a NUL character");
         }
@@ -93,9 +99,8 @@ impl<'a> Stage<'a> {
         let mut path = PathBuf::new();
         for part in name.split(|byte| *byte == b'/') {
             match part {
-                b"" | b"." => {}
                 b".." if strict => return Err("its path leads out of the bundle"),
-                b".." => {}
+                b"" | b"." | b".." => {}
                 part => path.push(OsStr::from_bytes(part)),
             }
         }
@@ -232,7 +237,7 @@ impl<'a> Stage<'a> {
             }
             Ok(_) => return Err(member.refused("its path leads through a file of the bundle")),
             Err(_) => {
-                fs::DirBuilder::new().mode(0o755).create(&full).map_err(|error| write_error(&full, error))?
+                fs::DirBuilder::new().mode(0o755).create(&full).map_err(|error| write_error(&full, error))?;
             }
         }
         self.known.insert(path.to_owned());

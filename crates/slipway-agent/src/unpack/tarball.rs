@@ -202,34 +202,26 @@ impl<R: Read> Read for Metered<R> {
 }
 
 /// Gzip members one after another; bytes after the last one are ignored, as gzip ignores them.
-struct Gunzip<R>(Option<Gzip<R>>);
-
-enum Gzip<R> {
-    Member(GzDecoder<R>),
-    Rest,
-}
+struct Gunzip<R>(Option<GzDecoder<R>>);
 
 impl<R: BufRead> Gunzip<R> {
     fn new(stream: R) -> Self {
-        Self(Some(Gzip::Member(GzDecoder::new(stream))))
+        Self(Some(GzDecoder::new(stream)))
     }
 }
 
 impl<R: BufRead> Read for Gunzip<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while let Some(Gzip::Member(decoder)) = &mut self.0 {
-            let read = decoder.read(buffer)?;
-            if read > 0 || buffer.is_empty() {
-                return Ok(read);
+        while let Some(mut member) = self.0.take() {
+            let read = member.read(buffer);
+            if !matches!(read, Ok(0)) || buffer.is_empty() {
+                self.0 = Some(member);
+                return read;
             }
-            let Some(Gzip::Member(decoder)) = self.0.take() else { return Ok(0) };
-            let mut stream = decoder.into_inner();
-            let next = if stream.fill_buf()?.starts_with(GZIP_MAGIC) {
-                Gzip::Member(GzDecoder::new(stream))
-            } else {
-                Gzip::Rest
-            };
-            self.0 = Some(next);
+            let mut stream = member.into_inner();
+            if stream.fill_buf()?.starts_with(GZIP_MAGIC) {
+                self.0 = Some(GzDecoder::new(stream));
+            }
         }
         Ok(0)
     }

@@ -549,3 +549,19 @@ proptest! {
         prop_assert!(!host.directory.path().join(".deployment-archive.unpacking").exists());
     }
 }
+
+#[test]
+fn a_path_of_endless_depth_is_refused() {
+    let mut builder = Builder::new(Vec::new());
+    let path = "a/".repeat(1 << 20);
+    builder.append_pax_extensions([("path", path.as_bytes())]).unwrap();
+    let mut header = Header::new_ustar();
+    header.set_size(0);
+    header.set_mode(0o644);
+    header.set_cksum();
+    builder.append(&header, std::io::empty()).unwrap();
+    let host = Host::new();
+    let error = host.unpack(&builder.into_inner().unwrap(), BundleType::Tar).unwrap_err();
+    assert!(refusal(&error).1.contains("too long"));
+    host.left_nothing();
+}

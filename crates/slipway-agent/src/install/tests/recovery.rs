@@ -159,3 +159,34 @@ fn many_files_are_recorded_before_they_exist_and_all_removed_again() {
     host.install("").unwrap();
     assert!(!host.path("srv").exists());
 }
+
+/// A crash leaves some paths on record and the first of them on the disk; whichever they are, the next
+/// Install must end as if there had been no crash.
+#[test]
+fn as_041_a_crash_at_any_step_is_cleared_by_the_next_install() {
+    let first = [("a", "1"), ("d/b", "1"), ("d/e/c", "1")];
+    let steps = 6;
+    for recorded in 0..=steps {
+        for made in 0..=recorded {
+            for torn in [false, true] {
+                let host = Host::new();
+                host.revision(&first);
+                host.install(ALL).unwrap();
+                let lines = host.cleanup_lines();
+                assert_eq!(lines.len(), steps);
+                for line in lines[made..].iter().rev() {
+                    let path = std::path::Path::new(line);
+                    if path.is_dir() { fs::remove_dir(path).unwrap() } else { fs::remove_file(path).unwrap() }
+                }
+                let mut record: String = lines[..recorded].iter().map(|line| format!("{line}\n")).collect();
+                if torn {
+                    record.push_str(lines.get(recorded).map_or("/", |line| &line[..line.len() - 1]));
+                }
+                fs::write(host.instructions("group-cleanup"), record).unwrap();
+                host.revision(&[("d/b", "2"), ("f", "2")]);
+                host.install(ALL).unwrap();
+                assert_eq!(host.names(), ["d/", "d/b", "f"], "recorded {recorded}, made {made}, torn {torn}");
+            }
+        }
+    }
+}
