@@ -178,7 +178,7 @@ fn as_041_a_crash_at_any_step_is_cleared_by_the_next_install() {
                     let path = std::path::Path::new(line);
                     if path.is_dir() { fs::remove_dir(path).unwrap() } else { fs::remove_file(path).unwrap() }
                 }
-                let mut record: String = lines[..recorded].iter().map(|line| format!("{line}\n")).collect();
+                let mut record: String = lines[..recorded].iter().flat_map(|line| [line, "\n"]).collect();
                 if torn {
                     record.push_str(lines.get(recorded).map_or("/", |line| &line[..line.len() - 1]));
                 }
