@@ -129,12 +129,14 @@ fn a_stop_skips_what_waits_and_awaits_what_runs_dp_120() {
     assert_eq!(fleet.step(Tick), []);
     fleet.end(&[0], &BTreeSet::new());
     assert_eq!(fleet.ending, None);
+    assert_eq!(fleet.machine.aborting(), Some(AbortReason::Stopped), "a worker that died can tell the rest");
     fleet.end(&[1], &BTreeSet::from([1]));
     assert_eq!(fleet.ending, Some((DeploymentStatus::Stopped, Some(ErrorCode::ManualStop))));
     assert_eq!(
         (fleet.count(Host::Succeeded), fleet.count(Host::Failed), fleet.count(Host::Skipped)),
         (1, 1, 8)
     );
+    assert_eq!(fleet.machine.aborting(), None);
     let message = &fleet.machine.error().unwrap().message;
     assert!(message.contains("arn:aws:iam::444455556666:user/mary"), "{message}");
     let again = fleet.machine.apply(stop(), Timestamp(99));

@@ -16,6 +16,18 @@ pub(super) enum EndingCause {
     TooManyFailed,
 }
 
+impl EndingCause {
+    /// What the targets in flight are told.
+    pub(super) const fn abort_reason(self) -> Option<AbortReason> {
+        match self {
+            Self::Stopped => Some(AbortReason::Stopped),
+            Self::TimedOut => Some(AbortReason::TimedOut),
+            // By CF-032 nothing is in flight when CF-036 fires.
+            Self::TooManyFailed => None,
+        }
+    }
+}
+
 impl DeploymentMachine {
     pub(super) fn fleet_resolved(
         &mut self,
@@ -138,13 +150,7 @@ impl DeploymentMachine {
     fn end_early(&mut self, cause: EndingCause, now: Timestamp, effects: &mut Effects) {
         self.stage = Stage::Ending(cause);
         self.skip_waiting(effects);
-        let reason = match cause {
-            EndingCause::Stopped => Some(AbortReason::Stopped),
-            EndingCause::TimedOut => Some(AbortReason::TimedOut),
-            // By CF-032 nothing is in flight when CF-036 fires.
-            EndingCause::TooManyFailed => None,
-        };
-        if let Some(reason) = reason.filter(|_| self.fleet.in_flight > 0) {
+        if let Some(reason) = cause.abort_reason().filter(|_| self.fleet.in_flight > 0) {
             effects.push(DeploymentEffect::AbortActive(reason));
         }
         self.finish_when_idle(cause, now, effects);
