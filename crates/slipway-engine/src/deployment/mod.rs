@@ -264,9 +264,8 @@ impl DeploymentMachine {
     /// after its end. Telling one twice changes nothing, so a worker may begin again wherever it was interrupted.
     pub const fn aborting(&self) -> Option<AbortReason> {
         match self.stage {
-            Stage::Ending(EndingCause::Stopped) => Some(AbortReason::Stopped),
-            Stage::Ending(EndingCause::TimedOut) => Some(AbortReason::TimedOut),
-            _ => None,
+            Stage::Ending(cause) => cause.abort_reason(),
+            Stage::Created | Stage::Resolving | Stage::Running | Stage::Ended(_) => None,
         }
     }
 
