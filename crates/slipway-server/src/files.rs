@@ -6,9 +6,9 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt 
 use std::path::{Path, PathBuf};
 
 /// Mode of files that hold secrets.
-pub const SECRET: u32 = 0o600;
+pub(crate) const SECRET: u32 = 0o600;
 /// Mode of files that everybody may read.
-pub const PUBLIC: u32 = 0o644;
+pub(crate) const PUBLIC: u32 = 0o644;
 
 /// A file of the data directory that cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +32,7 @@ impl FileError {
 }
 
 /// Replaces `path` with `contents`: after a crash at any point it is the old file or the new one, never a part.
-pub fn write_atomic(path: &Path, contents: &[u8], mode: u32) -> Result<(), FileError> {
+pub(crate) fn write_atomic(path: &Path, contents: &[u8], mode: u32) -> Result<(), FileError> {
     let fail = |source| FileError::new("write", path, source);
     let name = path.file_name().ok_or_else(|| fail(io::ErrorKind::InvalidInput.into()))?;
     let directory = path.parent().ok_or_else(|| fail(io::ErrorKind::InvalidInput.into()))?;
@@ -59,7 +59,7 @@ pub fn write_atomic(path: &Path, contents: &[u8], mode: u32) -> Result<(), FileE
 }
 
 /// The contents of `path`, `None` when there is no such file.
-pub fn read_optional(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
+pub(crate) fn read_optional(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
     match fs::read(path) {
         Ok(contents) => Ok(Some(contents)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -68,7 +68,7 @@ pub fn read_optional(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
 }
 
 /// [`read_optional`] for text.
-pub fn read_text(path: &Path) -> Result<Option<String>, FileError> {
+pub(crate) fn read_text(path: &Path) -> Result<Option<String>, FileError> {
     read_optional(path)?
         .map(|bytes| {
             String::from_utf8(bytes).map_err(|error| {
@@ -79,7 +79,7 @@ pub fn read_text(path: &Path) -> Result<Option<String>, FileError> {
 }
 
 /// Makes a directory that only its owner can enter, with its parents; one that exists is closed to others.
-pub fn private_directory(path: &Path) -> Result<(), FileError> {
+pub(crate) fn private_directory(path: &Path) -> Result<(), FileError> {
     let fail = |source| FileError::new("create", path, source);
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(fail)?;
     let mode = fs::metadata(path).map_err(fail)?.permissions().mode();

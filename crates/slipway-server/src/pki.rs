@@ -8,8 +8,8 @@ use std::sync::Arc;
 use der::asn1::OctetString;
 use der::{Decode as _, DecodePem as _};
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType, SerialNumber,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose, SanType, SerialNumber,
 };
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -128,7 +128,8 @@ pub fn server_config(identity: Identity) -> Result<Arc<rustls::ServerConfig>, Pk
 }
 
 fn own_ca(path: &Path, key_path: &Path, now: Timestamp) -> Result<(Certificate, KeyPair), PkiError> {
-    let unusable = |error: der::Error| PkiError::Ca { path: path.display().to_string(), reason: error.to_string() };
+    let unusable =
+        |error: der::Error| PkiError::Ca { path: path.display().to_string(), reason: error.to_string() };
     let stored = files::read_optional(path)?;
     let had_key = key_path.exists();
     let key = match (&stored, had_key) {
@@ -253,7 +254,10 @@ fn name_text(name: &GeneralName) -> Option<String> {
 
 fn address(bytes: &OctetString) -> Option<IpAddr> {
     let bytes = bytes.as_bytes();
-    <[u8; 4]>::try_from(bytes).map(IpAddr::from).or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
+    <[u8; 4]>::try_from(bytes)
+        .map(IpAddr::from)
+        .or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from))
+        .ok()
 }
 
 fn der_of(certificate: &Certificate) -> Result<CertificateDer<'static>, PkiError> {

@@ -82,7 +82,8 @@ pub(super) struct Resolved {
 
 pub(super) fn resolve(sources: &Sources) -> Result<Resolved, ConfigError> {
     let keys = keys();
-    let mut resolved = Resolved { order: keys.iter().map(|key| key.name.clone()).collect(), values: BTreeMap::new() };
+    let mut resolved =
+        Resolved { order: keys.iter().map(|key| key.name.clone()).collect(), values: BTreeMap::new() };
     for key in &keys {
         resolved.set_text(key, &key.default, Source::Default)?;
     }
@@ -268,7 +269,7 @@ impl Resolved {
                         toml::Value::Array(items.iter().cloned().map(toml::Value::String).collect())
                     }
                 };
-                out.push_str(&format!("{key} = {value}  # {source}\n"));
+                out.extend([key, " = ", &value.to_string(), "  # ", &source.to_string(), "\n"]);
             }
         }
         out

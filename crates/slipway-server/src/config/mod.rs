@@ -98,7 +98,8 @@ impl Config {
             (None, Some(_)) => return Err(resolved.refuse("tls.certificate", "is needed with tls.key")),
         };
         let listen = resolved.text("listen").to_owned();
-        if listen.rsplit_once(':').is_none_or(|(host, port)| host.is_empty() || port.parse::<u16>().is_err()) {
+        if listen.rsplit_once(':').is_none_or(|(host, port)| host.is_empty() || port.parse::<u16>().is_err())
+        {
             return Err(resolved.refuse("listen", "must be HOST:PORT, for example 127.0.0.1:8443"));
         }
         Ok(Self {
@@ -180,7 +181,9 @@ fn names(resolved: &Resolved) -> Result<Vec<String>, ConfigError> {
                 }))
     };
     match names.iter().find(|name| !valid(name)) {
-        Some(bad) => Err(resolved.refuse("names", &format!("holds {bad:?}, which is no host name or address"))),
+        Some(bad) => {
+            Err(resolved.refuse("names", &format!("holds {bad:?}, which is no host name or address")))
+        }
         None => Ok(names.to_vec()),
     }
 }
@@ -203,27 +206,28 @@ fn quotas(resolved: &Resolved) -> Result<Quotas, ConfigError> {
 mod tests {
     use super::*;
 
-    fn load(file: Option<&str>, environment: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Config, String> {
+    fn load(
+        file: Option<&str>,
+        environment: &[(&str, &str)],
+        flags: &[(&str, &str)],
+    ) -> Result<Config, String> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("slipway.toml");
         if let Some(text) = file {
             std::fs::write(&path, text).unwrap();
         }
-        let owned = |pairs: &[(&str, &str)]| {
-            pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect()
-        };
-        let sources = Sources {
-            file: file.map(|_| path),
-            environment: owned(environment),
-            flags: owned(flags),
-        };
+        let owned =
+            |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+        let sources =
+            Sources { file: file.map(|_| path), environment: owned(environment), flags: owned(flags) };
         Config::load(&sources)
             .map_err(|error| error.to_string().replace(&dir.path().display().to_string(), "DIR"))
     }
 
     #[test]
     fn flags_beat_environment_beats_file_beats_defaults() {
-        let file = "listen = \"127.0.0.1:1\"\npacing = \"batch\"\n[quotas]\napplications = 7\nbatch_size = 8\n";
+        let file =
+            "listen = \"127.0.0.1:1\"\npacing = \"batch\"\n[quotas]\napplications = 7\nbatch_size = 8\n";
         let config = load(
             Some(file),
             &[("SLIPWAY_LISTEN", "127.0.0.1:2"), ("SLIPWAY_QUOTAS_APPLICATIONS", "9")],
@@ -263,7 +267,12 @@ mod tests {
                 None,
                 "DIR/slipway.toml:4: unknown key quotas.aplications; did you mean quotas.applications?",
             ),
-            (Some("[tsl]\nkey = \"x\"\n"), None, None, "DIR/slipway.toml:2: unknown key tsl.key; did you mean tls.key?"),
+            (
+                Some("[tsl]\nkey = \"x\"\n"),
+                None,
+                None,
+                "DIR/slipway.toml:2: unknown key tsl.key; did you mean tls.key?",
+            ),
             (
                 None,
                 Some(("SLIPWAY_LISTNE", "x")),
@@ -285,9 +294,15 @@ mod tests {
             ("\naccount = 12\n", "DIR/slipway.toml:2: account must be text in quotes"),
             ("max_connections = \"many\"\n", "DIR/slipway.toml:1: max_connections must be a whole number"),
             ("pacing = \"fast\"\n", "DIR/slipway.toml:1: pacing must be one of \"window\", \"batch\""),
-            ("names = [\"a b\"]\n", "DIR/slipway.toml:1: names holds \"a b\", which is no host name or address"),
+            (
+                "names = [\"a b\"]\n",
+                "DIR/slipway.toml:1: names holds \"a b\", which is no host name or address",
+            ),
             ("[tls]\nkey = \"k\"\n", "tls.certificate is needed with tls.key"),
-            ("listen = \"8443\"\n", "DIR/slipway.toml:1: listen must be HOST:PORT, for example 127.0.0.1:8443"),
+            (
+                "listen = \"8443\"\n",
+                "DIR/slipway.toml:1: listen must be HOST:PORT, for example 127.0.0.1:8443",
+            ),
             ("quotas.batch_size = 0\n", "DIR/slipway.toml:1: quotas.batch_size must be from 1 to 4294967295"),
         ] {
             assert_eq!(load(Some(file), &[], &[]).unwrap_err(), message);

@@ -50,12 +50,16 @@ pub(super) fn sign(content: &[u8], certificate: &Certificate, key: &KeyPair) -> 
             }),
             digest_alg: sha256(),
             signed_attrs: Some(attributes),
-            signature_algorithm: AlgorithmIdentifierOwned { oid: RSA_ENCRYPTION, parameters: Some(Null.into()) },
+            signature_algorithm: AlgorithmIdentifierOwned {
+                oid: RSA_ENCRYPTION,
+                parameters: Some(Null.into()),
+            },
             signature: OctetString::new(signature)?,
             unsigned_attrs: None,
         }])?),
     };
-    let message = ContentInfo { content_type: ID_SIGNED_DATA, content: Any::encode_from(&signed)? }.to_der()?;
+    let message =
+        ContentInfo { content_type: ID_SIGNED_DATA, content: Any::encode_from(&signed)? }.to_der()?;
     Ok(der::pem::encode_string(LABEL, LineEnding::LF, &message).map_err(der::Error::from)?)
 }
 

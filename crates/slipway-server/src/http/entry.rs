@@ -1,0 +1,206 @@
+//! One request from arrival to answer.
+
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures::FutureExt as _;
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use slipway_artifacts::S3Endpoint;
+use slipway_model::Region;
+use slipway_wire::query::{IAM_NAMESPACE, STS_NAMESPACE};
+use slipway_wire::{ApiError, ErrorKind};
+use tracing::{Instrument as _, Span, field};
+
+use super::answer::{self, Answer, Dialect};
+use super::authenticate::{self, Authenticator, Claim};
+use super::route::{self, Route};
+use super::{body, json, query};
+use crate::access::RequestContext;
+use crate::control::ControlPlane;
+use crate::health::{self, Metrics};
+use crate::s3::{ORIGIN, Origin};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+
+/// The other end of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer {
+    /// Its address.
+    pub(crate) address: SocketAddr,
+    /// Whether the connection is TLS.
+    pub(crate) secure: bool,
+}
+
+/// What requests are answered with.
+pub(crate) struct Entry {
+    control: Arc<ControlPlane>,
+    s3: S3Endpoint,
+    region: Region,
+    authenticator: Authenticator,
+    metrics: Metrics,
+}
+
+impl Entry {
+    pub(crate) fn new(control: Arc<ControlPlane>, s3: S3Endpoint, region: Region) -> Self {
+        Self { control, s3, region, authenticator: Authenticator::new(), metrics: Metrics::default() }
+    }
+
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Answers one request. Every failure is an answer, a panic of a handler too.
+    pub(super) async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Answer {
+        let started = Instant::now();
+        let request_id = uuid::Uuid::new_v4().to_string();
+        let (parts, body) = request.into_parts();
+        let route = route::route(&parts);
+        let span = tracing::info_span!(
+            "request",
+            request_id,
+            service = route.service(),
+            operation = route.operation().unwrap_or("-"),
+            caller = field::Empty,
+        );
+        let handled = self.handle(route, parts, body, peer, &request_id).instrument(span.clone());
+        let mut answer = AssertUnwindSafe(handled).catch_unwind().await.unwrap_or_else(|_| {
+            self.metrics.panicked();
+            span.in_scope(|| tracing::error!("a handler panicked"));
+            let error = ApiError::new(
+                ErrorKind::InternalFailure,
+                "The request could not be carried out because of an internal failure.",
+            );
+            answer::error(dialect(route), &error, &request_id)
+        });
+        if let Ok(value) = HeaderValue::from_str(&request_id) {
+            answer.headers_mut().insert(REQUEST_ID, value);
+        }
+        let took = started.elapsed();
+        self.metrics.answered(route.service(), answer.status().as_u16(), took);
+        span.in_scope(|| log(route, answer.status(), took));
+        answer
+    }
+
+    async fn handle(
+        &self,
+        route: Route,
+        parts: Parts,
+        body: Incoming,
+        peer: Peer,
+        request_id: &str,
+    ) -> Answer {
+        match route {
+            Route::Greeting => answer::text(StatusCode::OK, "Slipway\n"),
+            Route::Health => self.health().await,
+            Route::Metrics if is_local(&parts, peer) => answer::text(StatusCode::OK, self.metrics.render()),
+            Route::Metrics | Route::NotFound => answer::not_found(),
+            Route::UnknownOperation => {
+                let error =
+                    ApiError::new(ErrorKind::UnknownOperationException, "There is no such operation.");
+                answer::json_error(&error)
+            }
+            Route::Cbor => {
+                let error = ApiError::new(
+                    ErrorKind::UnknownOperationException,
+                    "Smithy RPC v2 CBOR is not served. Let the client use its JSON protocol (AWS JSON 1.1).",
+                );
+                answer::error(Dialect::Cbor, &error, request_id)
+            }
+            Route::S3 => {
+                let origin = Origin {
+                    request_id: request_id.to_owned(),
+                    source_ip: peer.address.ip(),
+                    secure: peer.secure,
+                    region: authenticate::claimed_region(&parts).unwrap_or_else(|| self.region.clone()),
+                };
+                let handled = self.s3.handle(Request::from_parts(parts, body));
+                ORIGIN.scope(origin, handled).await.map(|body| body.map_err(Into::into).boxed_unsync())
+            }
+            Route::CodeDeploy(_) | Route::Commands(..) | Route::Iam | Route::Sts => {
+                match self.signed(route, &parts, body, peer, request_id).await {
+                    Ok(answer) => answer,
+                    Err(error) => answer::error(dialect(route), &error, request_id),
+                }
+            }
+        }
+    }
+
+    /// A request that must be signed and whose body is read as a whole.
+    async fn signed(
+        &self,
+        route: Route,
+        parts: &Parts,
+        body: Incoming,
+        peer: Peer,
+        request_id: &str,
+    ) -> Result<Answer, ApiError> {
+        let is_form = matches!(route, Route::Iam | Route::Sts);
+        // IAM and STS also take their parameters in the query of a GET, which is how calls are presigned.
+        if parts.method != Method::POST && !(is_form && parts.method == Method::GET) {
+            return Err(ApiError::new(
+                ErrorKind::UnknownOperationException,
+                "Operations are called with POST.",
+            ));
+        }
+        let body = body::read(&parts.headers, body).await?;
+        let claim = Claim { parts, body: &body, peer, request_id, service: route.service() };
+        let caller = self.authenticator.authenticate(&self.control, &self.metrics, &claim).await?;
+        Span::current().record("caller", caller.principal.arn.as_str());
+        let context = RequestContext { control: Arc::clone(&self.control), caller };
+        let form = if parts.method == Method::GET {
+            parts.uri.query().unwrap_or_default().as_bytes()
+        } else {
+            &body
+        };
+        Ok(match route {
+            Route::CodeDeploy(operation) => json::codedeploy(&context, operation, &body).await,
+            Route::Commands(operation, _) => json::commands(&context, operation, &body).await,
+            Route::Iam => query::iam(&context, form).await,
+            _ => query::sts(&context, form).await,
+        })
+    }
+
+    async fn health(&self) -> Answer {
+        let control = &self.control;
+        match health::check(control.store.as_ref(), &control.settings.account).await {
+            Ok(()) => answer::text(StatusCode::OK, "ok\n"),
+            Err(error) => {
+                tracing::error!(%error, "the health check failed");
+                answer::text(StatusCode::SERVICE_UNAVAILABLE, "the store does not answer\n")
+            }
+        }
+    }
+}
+
+fn dialect(route: Route) -> Dialect {
+    match route {
+        Route::Iam => Dialect::Query(IAM_NAMESPACE),
+        Route::Sts => Dialect::Query(STS_NAMESPACE),
+        Route::S3 => Dialect::S3,
+        Route::Cbor => Dialect::Cbor,
+        _ => Dialect::Json,
+    }
+}
+
+/// Whether the request comes from this machine. A proxy on this machine speaks for others.
+fn is_local(parts: &Parts, peer: Peer) -> bool {
+    let forwarded = ["forwarded", "x-forwarded-for", "x-real-ip"];
+    peer.address.ip().to_canonical().is_loopback()
+        && !forwarded.iter().any(|name| parts.headers.contains_key(*name))
+}
+
+/// Polls of a fleet are thousands of lines a minute: they show only when asked for, or when they fail.
+fn log(route: Route, status: StatusCode, took: std::time::Duration) {
+    let (status, ms) = (status.as_u16(), took.as_millis() as u64);
+    let quiet = matches!(route, Route::Commands(..) | Route::Greeting | Route::Health | Route::Metrics);
+    match status {
+        500.. => tracing::error!(status, ms, "answered"),
+        _ if quiet => tracing::debug!(status, ms, "answered"),
+        _ => tracing::info!(status, ms, "answered"),
+    }
+}

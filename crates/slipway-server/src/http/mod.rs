@@ -1,0 +1,26 @@
+//! The one port (D-02): listener, TLS, and the entry through which every request goes.
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | `listen` | the accept loop: connection limit, TLS, HTTP/1.1 and HTTP/2, drain (AP-41, AP-42) |
+//! | `inherit` | the listening socket that a service manager passes in |
+//! | `route` | which service a request is for |
+//! | `entry` | one request: request id, span, panic guard, metrics |
+//! | `authenticate` | signature to caller |
+//! | `credentials` | access key to secret and identity |
+//! | `answer` | bodies and errors in the dialect of each protocol |
+//! | `json`, `query` | the services behind each protocol |
+
+mod answer;
+mod authenticate;
+mod body;
+pub(crate) mod credentials;
+mod entry;
+mod inherit;
+mod json;
+pub mod listen;
+mod query;
+mod route;
+
+pub(crate) use entry::Entry;
+pub(crate) use listen::{bind, serve};

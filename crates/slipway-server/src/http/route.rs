@@ -1,0 +1,213 @@
+//! Which service a request is for (D-02): told by `X-Amz-Target`, by the Smithy path, or by the service in the
+//! credential scope.
+
+use http::request::Parts;
+use http::{HeaderMap, Method, header};
+use slipway_wire::{codedeploy, commands};
+
+/// Target prefix of the agents' service with `enable_auth_policy` (AP-01).
+const SECURE_PREFIX: &str = "CodeDeployCommandService";
+/// Service of the credential scope of the agents' calls.
+pub(super) const COMMANDS: &str = "codedeploy-commands";
+/// Service of the credential scope of the agents' calls with `enable_auth_policy`.
+pub(super) const COMMANDS_SECURE: &str = "codedeploy-commands-secure";
+
+/// Where a request goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Route {
+    /// `GET /` without a signature: what agents ask before their first poll (AP-03).
+    Greeting,
+    /// `GET /healthz`.
+    Health,
+    /// `GET /metrics`.
+    Metrics,
+    /// The CodeDeploy API.
+    CodeDeploy(codedeploy::Operation),
+    /// The agents' command API; the scope's service that goes with the target's prefix.
+    Commands(commands::Operation, &'static str),
+    /// IAM.
+    Iam,
+    /// STS.
+    Sts,
+    /// The object store.
+    S3,
+    /// Smithy RPC v2 CBOR.
+    Cbor,
+    /// A target or a service that nobody serves.
+    UnknownOperation,
+    /// Nothing.
+    NotFound,
+}
+
+impl Route {
+    /// Name in logs and metrics.
+    pub(super) fn service(self) -> &'static str {
+        match self {
+            Self::Greeting | Self::Health | Self::Metrics => "health",
+            Self::CodeDeploy(_) => "codedeploy",
+            Self::Commands(_, scope) => scope,
+            Self::Iam => "iam",
+            Self::Sts => "sts",
+            Self::S3 => "s3",
+            Self::Cbor | Self::UnknownOperation | Self::NotFound => "none",
+        }
+    }
+
+    /// Name of the operation, where the route tells it.
+    pub(super) fn operation(self) -> Option<&'static str> {
+        match self {
+            Self::CodeDeploy(operation) => Some(operation.as_str()),
+            Self::Commands(operation, _) => Some(operation.as_str()),
+            _ => None,
+        }
+    }
+}
+
+/// Finds the route. Nothing that is read here is trusted: authentication checks the scope again.
+pub(super) fn route(parts: &Parts) -> Route {
+    if let Some(target) = parts.headers.get("x-amz-target") {
+        return target.to_str().ok().and_then(of_target).unwrap_or(Route::UnknownOperation);
+    }
+    let path = parts.uri.path();
+    if is_cbor(path, &parts.headers) {
+        return Route::Cbor;
+    }
+    match claimed_service(parts).as_deref() {
+        Some("s3") => Route::S3,
+        Some("iam") => Route::Iam,
+        Some("sts") => Route::Sts,
+        Some(_) => Route::UnknownOperation,
+        None => unsigned(parts, path),
+    }
+}
+
+fn of_target(target: &str) -> Option<Route> {
+    if let Some(operation) = codedeploy::Operation::from_target(target) {
+        return Some(Route::CodeDeploy(operation));
+    }
+    if let Some(operation) = commands::Operation::from_target(target) {
+        return Some(Route::Commands(operation, COMMANDS));
+    }
+    let (prefix, name) = target.split_once('.')?;
+    let operation = commands::Operation::parse(name).filter(|_| prefix == SECURE_PREFIX)?;
+    Some(Route::Commands(operation, COMMANDS_SECURE))
+}
+
+fn is_cbor(path: &str, headers: &HeaderMap) -> bool {
+    let header_has = |name, text: &str| {
+        headers.get(name).and_then(|value| value.to_str().ok()).is_some_and(|value| value.contains(text))
+    };
+    path.starts_with("/service/") && path.contains("/operation/")
+        || header_has(header::HeaderName::from_static("smithy-protocol"), "rpc-v2-cbor")
+        || header_has(header::CONTENT_TYPE, "application/cbor")
+}
+
+/// The service in the credential scope of the `Authorization` header or of a presigned query.
+fn claimed_service(parts: &Parts) -> Option<String> {
+    let service = |credential: &str| credential.rsplit('/').nth(1).map(str::to_owned);
+    if let Some(authorization) = parts.headers.get(header::AUTHORIZATION) {
+        let text = authorization.to_str().ok()?;
+        let credential = text.split_once("Credential=")?.1;
+        return service(credential.split([',', ' ']).next()?);
+    }
+    let query = parts.uri.query()?;
+    let credential = query.split('&').find_map(|pair| pair.strip_prefix("X-Amz-Credential="))?;
+    service(&percent_encoding::percent_decode_str(credential).decode_utf8_lossy())
+}
+
+fn unsigned(parts: &Parts, path: &str) -> Route {
+    let reading = parts.method == Method::GET || parts.method == Method::HEAD;
+    match path {
+        "/" if reading => Route::Greeting,
+        "/healthz" if reading => Route::Health,
+        "/metrics" if reading => Route::Metrics,
+        // A form is IAM's or STS's way to ask; without a signature the answer is the same for both.
+        "/" if parts.method == Method::POST && is_form(&parts.headers) => Route::Iam,
+        _ => Route::NotFound,
+    }
+}
+
+fn is_form(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.starts_with("application/x-www-form-urlencoded"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(method: &str, uri: &str, headers: &[(&str, &str)]) -> Route {
+        let mut request = http::Request::builder().method(method).uri(uri);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        route(&request.body(()).unwrap().into_parts().0)
+    }
+
+    fn signed(service: &str) -> String {
+        format!(
+            "AWS4-HMAC-SHA256 Credential=AKIA1/20260101/eu-west-1/{service}/aws4_request, SignedHeaders=host, Signature=00"
+        )
+    }
+
+    #[test]
+    fn the_target_names_service_and_operation_ap_01() {
+        let target = |text| of("POST", "/", &[("x-amz-target", text)]);
+        assert_eq!(
+            target("CodeDeploy_20141006.ListApplications"),
+            Route::CodeDeploy(codedeploy::Operation::ListApplications)
+        );
+        assert_eq!(
+            target("CodeDeployCommandService_v20141006.PollHostCommand"),
+            Route::Commands(commands::Operation::PollHostCommand, COMMANDS)
+        );
+        assert_eq!(
+            target("CodeDeployCommandService.PollHostCommand"),
+            Route::Commands(commands::Operation::PollHostCommand, COMMANDS_SECURE)
+        );
+        for unknown in [
+            "CodeDeploy_20141006.Fly",
+            "Other.ListApplications",
+            "",
+            "CodeDeployCommandService_v2.PollHostCommand",
+        ] {
+            assert_eq!(target(unknown), Route::UnknownOperation, "{unknown}");
+        }
+    }
+
+    #[test]
+    fn without_a_target_the_credential_scope_tells_the_service_d_02() {
+        for (service, route) in [
+            ("s3", Route::S3),
+            ("iam", Route::Iam),
+            ("sts", Route::Sts),
+            ("opsworks", Route::UnknownOperation),
+        ] {
+            assert_eq!(of("POST", "/", &[("authorization", &signed(service))]), route, "{service}");
+        }
+        let presigned = "/bucket/key?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIA1%2F20260101%2Feu-west-1%2Fs3%2Faws4_request";
+        assert_eq!(of("GET", presigned, &[]), Route::S3);
+        assert_eq!(of("GET", "/", &[("authorization", &signed("s3"))]), Route::S3);
+    }
+
+    #[test]
+    fn unsigned_requests_reach_health_only_ap_03() {
+        assert_eq!(of("GET", "/", &[]), Route::Greeting);
+        assert_eq!(of("GET", "/healthz", &[]), Route::Health);
+        assert_eq!(of("GET", "/metrics", &[]), Route::Metrics);
+        assert_eq!(of("GET", "/bucket/key", &[]), Route::NotFound);
+        assert_eq!(
+            of("POST", "/", &[("content-type", "application/x-www-form-urlencoded; charset=utf-8")]),
+            Route::Iam
+        );
+        assert_eq!(of("POST", "/healthz", &[]), Route::NotFound);
+    }
+
+    #[test]
+    fn cbor_clients_are_recognised() {
+        assert_eq!(of("POST", "/service/CodeDeploy_20141006/operation/ListApplications", &[]), Route::Cbor);
+        assert_eq!(of("POST", "/", &[("smithy-protocol", "rpc-v2-cbor")]), Route::Cbor);
+    }
+}
