@@ -106,7 +106,7 @@ mod tests {
             .header("content-type", "application/x-amz-json-1.1")
             .body(())
             .expect("a request");
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_440_938_160);
+        let now = SystemTime::UNIX_EPOCH + Duration::from_mins(24_015_636);
         let scope = Scope { region: "us-east-1", service: "codedeploy-commands" };
         let request =
             signed(request, Bytes::from_static(b"{}"), &keys(Some("token")), scope, now).expect("AP-01");

@@ -378,7 +378,7 @@ mod tests {
         assert_eq!(config.wait_between_runs, Duration::from_secs(3));
         assert_eq!(config.max_revisions, 5);
         assert_eq!(config.http_read_timeout, Duration::from_secs(80));
-        assert_eq!(config.kill_agent_max_wait_time, Duration::from_secs(7200));
+        assert_eq!(config.kill_agent_max_wait_time, Duration::from_hours(2));
         assert!(config.enable_deployments_log && !config.verbose && config.proxy_uri.is_none());
         assert!(config.hardening.strip_loader_env_in_hooks, "D-17: on by default");
     }
@@ -419,6 +419,6 @@ mod tests {
         let config = load(":archive_max_extraction_size: 1GiB\n:kill_agent_max_wait_time_seconds: 999999\n");
         let config = config.expect("AP-30");
         assert_eq!(config.hardening.archive_max_extraction_size, Some(1 << 30));
-        assert_eq!(config.kill_agent_max_wait_time, Duration::from_secs(24 * 3600), "AP-31");
+        assert_eq!(config.kill_agent_max_wait_time, Duration::from_hours(24), "AP-31");
     }
 }

@@ -123,21 +123,14 @@ impl Script<'_> {
         };
         let metadata = std::fs::metadata(&self.path).map_err(|_| missing())?;
         let mode = metadata.permissions().mode();
-        if mode & 0o111 != 0 && (self.runas.is_none() || mode & 0o001 != 0) {
+        if mode & 0o111 != 0 {
             return Ok(());
         }
-        // `chmod +x` sets all three bits, which a `runas` user needs.
         let executable = std::fs::Permissions::from_mode(mode & 0o7777 | 0o111);
-        match std::fs::set_permissions(&self.path, executable) {
-            Err(_) if mode & 0o111 == 0 => Err(ScriptFailure {
-                code: code::SCRIPT_NOT_EXECUTABLE,
-                message: format!(
-                    "Unable to set script at specified location: {} as executable",
-                    self.location
-                ),
-            }),
-            _ => Ok(()),
-        }
+        std::fs::set_permissions(&self.path, executable).map_err(|_| ScriptFailure {
+            code: code::SCRIPT_NOT_EXECUTABLE,
+            message: format!("Unable to set script at specified location: {} as executable", self.location),
+        })
     }
 
     fn spawn(&self) -> io::Result<Child> {
