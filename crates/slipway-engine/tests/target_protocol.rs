@@ -323,12 +323,26 @@ fn a_full_host_extends_the_limit_of_waiting_commands_ap_38() {
 }
 
 #[test]
-fn a_full_host_excuses_no_command_that_has_its_place_there() {
-    let mut bench = Bench::new(IN_PLACE, TargetLimits { first_pick_up_ms: 20 * SECOND, ..LIMITS });
-    bench.ok(Start);
+fn hosts_do_not_pay_for_the_absence_of_the_control_plane_ap_41() {
+    for away_for in [25 * SECOND, 60 * MINUTE] {
+        let mut bench = Bench::new(IN_PLACE, TargetLimits { first_pick_up_ms: 20 * SECOND, ..LIMITS });
+        bench.ok(Start);
+        let id = bench.take();
+        let step = bench.after(away_for).ok(Tick { host_is_full: true });
+        assert_eq!(step.ended, None);
+        let lapsed = away_for >= 30 * SECOND;
+        assert_eq!((step.ready, bench.machine.outstanding()), (lapsed, !lapsed));
+        assert_eq!(bench.answer(id), Some(CommandAnswer::InProgress));
+    }
+}
+
+#[test]
+fn a_command_whose_limit_was_extended_is_offered_again() {
+    let mut bench = Bench::started();
+    bench.after(5 * MINUTE);
+    assert_eq!(bench.apply(HandOut { nonce: 1 }), Err(Refusal::NotOffered));
+    assert!(bench.ok(Tick { host_is_full: true }).ready, "a poll that was turned away is woken");
     bench.take();
-    let step = bench.after(20 * SECOND).ok(Tick { host_is_full: true });
-    assert_eq!(step.ended, Some(TargetStatus::Failed));
 }
 
 #[test]

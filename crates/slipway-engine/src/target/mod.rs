@@ -99,9 +99,9 @@ pub enum TargetEvent {
     },
     /// Time has passed. A no-op before [`TargetMachine::deadline`].
     Tick {
-        /// Whether the host could not have taken a command because as many as allowed are outstanding there; the
-        /// pick-up limit of a waiting command then counts from now. Say so too when no poll could be answered
-        /// because the control plane itself was away.
+        /// Whether the command could not have been taken because as many as allowed are outstanding at the host,
+        /// not counting this one; or not have been acknowledged because the control plane itself was away. Its
+        /// pick-up limit then counts from now (AP-38, AP-41).
         host_is_full: bool,
     },
     /// The deployment ends early. A no-op when the target has ended or was told before.

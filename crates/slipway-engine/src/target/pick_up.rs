@@ -58,17 +58,14 @@ impl TargetMachine {
 
     pub(super) fn tick(&mut self, host_is_full: bool, now: Timestamp) -> TargetStep {
         match self.state {
-            State::Ready { event, since, pick_up_until, lapses } if pick_up_until <= now => {
+            State::Ready { event, pick_up_until, .. } | State::Delivered { event, pick_up_until, .. }
+                if pick_up_until <= now =>
+            {
                 if host_is_full {
-                    let pick_up_until = now.plus_millis(self.pick_up_limit(event));
-                    self.state = State::Ready { event, since, pick_up_until, lapses };
-                    return TargetStep { changed: true, ..TargetStep::default() };
+                    self.wait_longer(event, now)
+                } else {
+                    self.not_picked_up(event, now)
                 }
-                self.not_picked_up(event, now)
-            }
-            // A delivered command has its place at the host: that others are taken excuses nothing.
-            State::Delivered { event, pick_up_until, .. } if pick_up_until <= now => {
-                self.not_picked_up(event, now)
             }
             State::Delivered { event, lease_until, pick_up_until, lapses } if lease_until <= now => {
                 self.offer_again(event, now, pick_up_until, lapses.saturating_add(1))
@@ -77,6 +74,29 @@ impl TargetMachine {
                 self.overran(event, now)
             }
             _ => TargetStep::default(),
+        }
+    }
+
+    /// The pick-up limit counts from now, for a command that could not be taken or acknowledged.
+    fn wait_longer(&mut self, current: u16, now: Timestamp) -> TargetStep {
+        let limit = now.plus_millis(self.pick_up_limit(current));
+        match &mut self.state {
+            State::Delivered { lease_until, pick_up_until, .. } if *lease_until > now => {
+                *pick_up_until = limit;
+                TargetStep { changed: true, ..TargetStep::default() }
+            }
+            State::Delivered { event, lapses, .. } => {
+                let (event, lapses) = (*event, lapses.saturating_add(1));
+                self.offer_again(event, now, limit, lapses)
+            }
+            State::Ready { pick_up_until, .. } => {
+                *pick_up_until = limit;
+                // It was not handed out any more once the old limit had passed.
+                TargetStep { changed: true, ready: true, ..TargetStep::default() }
+            }
+            State::Pending | State::Running { .. } | State::Driving { .. } | State::Ended(_) => {
+                TargetStep::default()
+            }
         }
     }
 
