@@ -11,12 +11,12 @@
 //! | [`iam`] | users, access keys and roles as stored; rules on names; IAM's errors |
 //! | [`policy`] | identity, session and trust policies: compile, evaluate, explain |
 //! | [`managed`] | the AWS managed policies that exist built in |
-//! | [`resource`] | which permissions each CodeDeploy operation asks for |
+//! | [`resource`] | which permissions each CodeDeploy and S3 operation asks for, and the check of all of them |
 //! | [`error`] | authentication errors by wire dialect |
 //!
 //! The way of a request: [`sigv4::SignedRequest::parse`] tells the access key; the caller finds its secret, in the
-//! store or in the session token ([`token::SessionToken::open`]); [`sigv4::SignedRequest::verify`] proves it;
-//! [`resource::required_permissions`] says what must be allowed and [`policy::evaluate_grants`] whether it is.
+//! store or in the session token ([`token::SessionToken::of`]); [`sigv4::SignedRequest::verify`] proves it;
+//! [`resource::required_permissions`] says what must be allowed and [`resource::authorize`] whether it is.
 //!
 //! ```
 //! use slipway_auth::sigv4::{RequestView, SignedRequest};

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
 use crate::identity::Principal;
-use crate::sigv4::SecretKey;
+use crate::sigv4::{SecretKey, SignedRequest};
 use crate::{AuthError, Zeroizing};
 
 const FORMAT: u8 = 1;
@@ -160,6 +160,17 @@ impl SessionToken {
         };
         let json = Zeroizing::new(serde_json::to_vec(&sealed).expect("strings and numbers always serialise"));
         sealer.seal(&json, TOKEN_AAD)
+    }
+
+    /// The session that a request claims to be of: `None` for a long-term key, whose secret is in the store. A
+    /// session's key without its token, or a long-term key with one, is [`AuthError::UnrecognizedClient`]. The
+    /// claim still has to be verified with the session's secret.
+    pub fn of(claim: &SignedRequest, sealer: &Sealer, now_ms: i64) -> Result<Option<Self>, AuthError> {
+        match (is_session_key_id(claim.access_key_id()), claim.session_token()) {
+            (false, None) => Ok(None),
+            (true, Some(token)) => Self::open(sealer, token, claim.access_key_id(), now_ms).map(Some),
+            (true, None) | (false, Some(_)) => Err(AuthError::UnrecognizedClient),
+        }
     }
 
     /// Opens the token of a request signed with `access_key_id`. A token that is not ours, was changed, or belongs

@@ -12,7 +12,9 @@ use aws_sigv4::http_request::{
 use aws_sigv4::sign::v4;
 use proptest::prelude::*;
 use slipway_auth::AuthError;
+use slipway_auth::identity::Principal;
 use slipway_auth::sigv4::{Body, DerivedKeyCache, RequestView, SecretKey, SignedRequest};
+use slipway_auth::token::{Sealer, SessionRandom, SessionToken};
 
 const KEY: &str = "AKIDEXAMPLE";
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
@@ -71,7 +73,11 @@ fn cases() -> impl Strategy<Value = Case> {
 }
 
 fn signed(case: &Case) -> http::Request<Vec<u8>> {
-    let identity = Credentials::new(KEY, SECRET, case.token.clone(), None, "test").into();
+    signed_by(KEY, SECRET, case)
+}
+
+fn signed_by(key: &str, secret: &str, case: &Case) -> http::Request<Vec<u8>> {
+    let identity = Credentials::new(key, secret, case.token.clone(), None, "test").into();
     let mut settings = SigningSettings::default();
     if case.service == "s3" {
         settings.percent_encoding_mode = PercentEncodingMode::Single;
@@ -151,6 +157,43 @@ fn changed(text: &str, at: usize) -> String {
         _ => b'x',
     };
     String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn a_session_signs_with_its_token_and_only_so() {
+    let sealer = Sealer::new(&[1; 32]);
+    let host = Principal::assumed_role("444455556666", "/", "Fleet", "AROA1", "web1");
+    let session = SessionToken::issue(host, NOW_MS, 900, &SessionRandom { id: [1; 10], secret: [2; 30] });
+    let case = |token: Option<String>| Case {
+        service: "codedeploy-commands",
+        region: "us-east-1".to_owned(),
+        method: "POST",
+        path: "/".to_owned(),
+        query: String::new(),
+        headers: vec![("x-amz-target", "CodeDeployCommandService_v20141006.PollHostCommand".to_owned())],
+        body: b"{}".to_vec(),
+        token,
+        presigned: false,
+    };
+    let authenticate = |key: &str, token: Option<String>, now_ms| {
+        let request = signed_by(key, session.secret.expose(), &case(token));
+        let view =
+            RequestView { method: "POST", path: "/", query: "", headers: request.headers(), authority: None };
+        let claim = SignedRequest::parse(&view)?;
+        let found = SessionToken::of(&claim, &sealer, now_ms)?;
+        let secret = found.as_ref().map_or_else(|| session.secret.clone(), |s| s.secret.clone());
+        claim.verify(&secret, Body::Bytes(b"{}"), now_ms, &DerivedKeyCache::default())?;
+        Ok(found.map(|s| s.principal.arn))
+    };
+    let (key, token) = (session.access_key_id.as_str(), Some(session.seal(&sealer)));
+    let arn = "arn:aws:sts::444455556666:assumed-role/Fleet/web1".to_owned();
+    assert_eq!(authenticate(key, token.clone(), NOW_MS), Ok(Some(arn)));
+    assert_eq!(authenticate(key, token.clone(), NOW_MS + 900_000), Err(AuthError::ExpiredToken));
+    assert_eq!(authenticate(key, None, NOW_MS), Err(AuthError::UnrecognizedClient));
+    assert_eq!(authenticate(key, Some("forged".to_owned()), NOW_MS), Err(AuthError::UnrecognizedClient));
+    assert_eq!(authenticate("ASIAANOTHERKEY", token.clone(), NOW_MS), Err(AuthError::UnrecognizedClient));
+    assert_eq!(authenticate(KEY, token, NOW_MS), Err(AuthError::UnrecognizedClient));
+    assert_eq!(authenticate(KEY, None, NOW_MS), Ok(None));
 }
 
 proptest! {

@@ -3,6 +3,7 @@
 
 mod error;
 mod names;
+mod permissions;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,7 @@ pub use names::{
     check_new_role_name, check_path, check_policy_name, check_role_name, check_role_session_name,
     check_session_duration, check_user_name,
 };
+pub use permissions::Permissions;
 
 use crate::identity::{self, Principal};
 use crate::policy::Policy;

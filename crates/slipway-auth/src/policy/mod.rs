@@ -53,11 +53,11 @@ impl From<MalformedPolicy> for IamError {
     }
 }
 
-/// A compiled policy.
+/// A compiled policy; clones share the compiled form.
 #[derive(Clone, Debug)]
 pub struct Policy {
     name: Arc<str>,
-    statements: Vec<Statement>,
+    statements: Arc<[Statement]>,
 }
 
 #[derive(Clone, Debug)]

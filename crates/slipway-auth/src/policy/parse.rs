@@ -65,7 +65,7 @@ pub(super) fn policy(name: &str, document: &str, kind: Kind) -> Result<Policy, M
         }
         compiled.push(statement);
     }
-    Ok(Policy { name: Arc::from(name), statements: compiled })
+    Ok(Policy { name: Arc::from(name), statements: compiled.into() })
 }
 
 /// serde_json's message without the line and column that it appends.

@@ -1,6 +1,11 @@
-//! Which permissions a CodeDeploy operation asks for: the guide's permission table (DP-701..752, DP-740, DP-741).
+//! Which permissions an operation asks for: the guide's permission table for CodeDeploy (DP-701..752, DP-740,
+//! DP-741), and S3's.
+
+mod s3;
 
 use thiserror::Error;
+
+pub use s3::s3_permission;
 
 use crate::identity::Principal;
 use crate::policy::{self, Context, Decision, Grants, Policy, Request};
