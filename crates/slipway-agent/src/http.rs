@@ -242,13 +242,14 @@ fn parse_proxy(text: &str) -> Result<(Uri, Option<HeaderValue>), String> {
 fn classify(error: &(dyn StdError + 'static)) -> HttpError {
     let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(current) = cause {
-        // Rustls errors arrive wrapped in I/O errors, whose inner error is not their source.
-        let inner = current.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let tls = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>());
-        if let Some(rustls::Error::InvalidCertificate(_)) = tls.or_else(|| current.downcast_ref()) {
+        if let Some(rustls::Error::InvalidCertificate(_)) = current.downcast_ref() {
             return HttpError::Certificate(chain(error));
         }
-        cause = current.source();
+        // What an I/O error wraps is not its source, and TLS errors arrive wrapped twice.
+        cause = match current.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => current.source(),
+        };
     }
     HttpError::Network(chain(error))
 }

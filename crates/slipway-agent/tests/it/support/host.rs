@@ -98,6 +98,26 @@ impl Host {
         std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 
+    /// Gives the host a session instead of a user (AG-030).
+    pub(crate) fn use_session(&self, access_key: &str) {
+        self.refresh_session(access_key);
+        let file = self.path("session");
+        std::fs::write(
+            self.path("codedeploy.onpremises.yml"),
+            format!("region: us-east-1\niam_session_arn: {ARN}\naws_credentials_file: {}\n", file.display()),
+        )
+        .unwrap();
+    }
+
+    /// Replaces the session's credentials file, as a helper does it.
+    pub(crate) fn refresh_session(&self, access_key: &str) {
+        let text = format!(
+            "[default]\naws_access_key_id = {access_key}\naws_secret_access_key = s\naws_session_token = token-of-{access_key}\n"
+        );
+        std::fs::write(self.path("session.new"), text).unwrap();
+        std::fs::rename(self.path("session.new"), self.path("session")).unwrap();
+    }
+
     /// Starts an agent in this process.
     pub(crate) fn start(&self) -> Running {
         self.try_start().unwrap()

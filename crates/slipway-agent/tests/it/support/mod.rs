@@ -5,7 +5,7 @@ mod cms;
 mod host;
 mod stub;
 
-pub(crate) use bundle::{script, zip};
+pub(crate) use bundle::{script, tgz, zip};
 pub(crate) use cms::Signer;
 pub(crate) use host::{ARN, Host, deployment_dir, exists, spec};
 pub(crate) use stub::{Call, Fault, Stub};

@@ -51,6 +51,7 @@ struct State {
     calls: Vec<Call>,
     specifications: HashMap<String, Value>,
     objects: HashMap<String, (Bytes, String)>,
+    redirects: HashMap<String, String>,
     acknowledgements: HashMap<String, &'static str>,
     faults: Vec<(String, Fault)>,
     answers_empty: bool,
@@ -122,6 +123,11 @@ impl Stub {
         let object = (Bytes::from(content), etag.clone());
         self.change(|state| state.objects.insert(path.to_owned(), object));
         etag
+    }
+
+    /// Answers a path with a redirect.
+    pub(crate) fn redirect(&self, path: &str, to: &str) {
+        self.change(|state| state.redirects.insert(path.to_owned(), to.to_owned()));
     }
 
     /// Publishes the specification of an execution.
@@ -291,6 +297,10 @@ async fn respond(shared: &Shared, call: &Call) -> Result<Response<Full<Bytes>>, 
         "PutHostCommandComplete" => answer(200, &json!({})),
         get => {
             let state = shared.state.lock().unwrap();
+            if let Some(to) = state.redirects.get(get.trim_start_matches("GET ")) {
+                let redirect = Response::builder().status(StatusCode::FOUND).header("location", to);
+                return Ok(redirect.body(Full::default()).unwrap());
+            }
             match state.objects.get(get.trim_start_matches("GET ")) {
                 Some((content, etag)) => Response::builder()
                     .header("etag", format!("\"{etag}\""))
