@@ -36,6 +36,8 @@ pub mod health;
 pub mod http;
 pub mod hub;
 pub mod identities;
+#[cfg(test)]
+mod lab;
 pub mod logging;
 pub mod pki;
 mod s3;

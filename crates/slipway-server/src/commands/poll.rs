@@ -40,9 +40,9 @@ pub(super) async fn poll(context: &RequestContext, host: &Host) -> Result<PollHo
     }
 }
 
-/// Up to a fifth less than the limit: a fleet that was started together must not poll together for ever.
+/// Up to a sixth less than the limit: a fleet that was started together must not poll together for ever.
 fn hold_time(limit_ms: u64) -> Duration {
-    let jitter = u64::from(u16::from_le_bytes(random())) * (limit_ms / 5) / u64::from(u16::MAX);
+    let jitter = u64::from(u16::from_le_bytes(random())) * (limit_ms / 6) / u64::from(u16::MAX);
     Duration::from_millis(limit_ms - jitter)
 }
 

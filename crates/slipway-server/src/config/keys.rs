@@ -50,7 +50,7 @@ const KEYS: &[(&str, Kind, &str, &str)] = &[
         "true: no TLS, on a loopback address only; \"force\": on any address",
     ),
     ("max_connections", Kind::Integer, "20000", "connections at a time"),
-    ("poll_hold_seconds", Kind::Integer, "50", "longest time that an agent's empty poll is held"),
+    ("poll_hold_seconds", Kind::Integer, "55", "longest time that an agent's empty poll is held"),
     (
         "pacing",
         Kind::Choice,

@@ -7,6 +7,8 @@
 pub mod deployment;
 mod fleet;
 pub mod target;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
