@@ -30,13 +30,12 @@ impl Stage {
         let path = directory.path().join("archive/s.sh");
         std::fs::write(&path, content).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let mut runner = HookRunner::new(
+        let runner = HookRunner::new(
             BaseEnvironment::default(),
             DeploymentsLog::disabled(),
             PathBuf::from(env!("CARGO_BIN_EXE_slipway-agent")),
             AgentLog::to_stderr(true),
         );
-        runner.grace = Duration::from_millis(300);
         let script = Script {
             location: "s.sh".to_owned(),
             timeout: Duration::from_secs(50),
@@ -128,18 +127,17 @@ async fn a_script_with_windows_line_ends_fails_with_the_reason() {
 
 #[tokio::test]
 async fn a_script_that_takes_too_long_is_stopped_with_its_children() {
-    let stage =
-        Stage::shell("trap 'echo told; exit 0' TERM\necho ready\n(sleep 600) &\necho $! > child\nwait");
+    let stage = Stage::shell("true");
     let child = stage.path("child");
     let body = format!(
         "#!/bin/sh\ntrap 'echo told; exit 0' TERM\nsleep 600 &\necho $! > {0}.new; mv {0}.new {0}\nwait\n",
         child.display()
     );
     std::fs::write(stage.path("archive/s.sh"), body).unwrap();
-    let stage = stage.timeout(Duration::from_secs(1));
+    let stage = stage.timeout(Duration::from_secs(2));
     assert_eq!(
         stage.failure().await,
-        (3, "Script at specified location: s.sh failed to complete in 1 seconds".to_owned()),
+        (3, "Script at specified location: s.sh failed to complete in 2 seconds".to_owned()),
         "AS-096"
     );
     assert!(stage.log().contains(&"[stdout]told".to_owned()), "D-27: SIGTERM first");
@@ -154,8 +152,9 @@ async fn a_script_that_takes_too_long_is_stopped_with_its_children() {
 
 #[tokio::test]
 async fn a_script_that_ignores_sigterm_is_killed() {
-    let stage =
+    let mut stage =
         Stage::shell("trap '' TERM\nwhile :; do sleep 0.05; done").timeout(Duration::from_millis(300));
+    stage.runner.grace = Duration::from_millis(300);
     let started = Instant::now();
     assert_eq!(stage.failure().await.0, 3, "D-27");
     assert!(started.elapsed() < Duration::from_secs(20), "bounded");
