@@ -28,8 +28,22 @@ pub fn init(config: &Config) -> Result<(), LoggingError> {
         LogFormat::Json => false,
     };
     if human {
-        builder.with_ansi(terminal).try_init().map_err(LoggingError::Taken)
+        builder.with_ansi(terminal).try_init().map_err(LoggingError::Taken)?;
     } else {
-        builder.json().flatten_event(true).try_init().map_err(LoggingError::Taken)
+        builder.json().flatten_event(true).with_span_list(false).try_init().map_err(LoggingError::Taken)?;
+    }
+    std::panic::set_hook(Box::new(log_panic));
+    Ok(())
+}
+
+/// A panic belongs into the log like everything else, inside the span of the request that it ended.
+fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
+    let message = panic.payload_as_str().unwrap_or("-");
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    let backtrace = std::backtrace::Backtrace::capture();
+    if backtrace.status() == std::backtrace::BacktraceStatus::Captured {
+        tracing::error!(cause = message, place, %backtrace, "panic");
+    } else {
+        tracing::error!(cause = message, place, "panic");
     }
 }

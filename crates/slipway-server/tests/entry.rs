@@ -1,7 +1,5 @@
 //! The one port: what is served, what is refused and how (D-02, D-05, AP-01, AP-03, AS-146, AS-147).
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail loudly")]
-
 mod support;
 
 use std::sync::Arc;
@@ -183,4 +181,32 @@ async fn the_object_store_knows_the_same_keys_and_policies() {
     let put = [("UserName", "stranger"), ("PolicyName", "read"), ("PolicyDocument", read)];
     server.admin(iam("PutUserPolicy", &put)).await.ok();
     server.call(&key, s3("GET", "/releases")).await.ok();
+}
+
+/// AP-41: an agent that waits for a command gets an empty answer, not a broken connection.
+#[tokio::test]
+async fn stopping_answers_waiting_polls_empty() {
+    let server = Server::start().await;
+    server.admin(iam("CreateUser", &[("UserName", "web-1")])).await.ok();
+    let key = key_of(&server.admin(iam("CreateAccessKey", &[("UserName", "web-1")])).await.ok());
+    let arn = "arn:aws:iam::000000000001:user/web-1";
+    let register = format!(r#"{{"instanceName":"web-1","iamUserArn":"{arn}"}}"#);
+    server.admin(codedeploy("RegisterOnPremisesInstance", &register)).await.ok();
+    let poll = json(
+        "codedeploy-commands",
+        "CodeDeployCommandService_v20141006.PollHostCommand",
+        &format!(r#"{{"HostIdentifier":"{arn}"}}"#),
+    );
+    let request = server.sign(&key, &poll);
+    let sent = server.client();
+    let Server { running, .. } = server;
+    let control = Arc::clone(running.control());
+    let stop = async {
+        while control.hub.parked() == 0 {
+            tokio::task::yield_now().await;
+        }
+        running.stop().await;
+    };
+    let (answer, ()) = tokio::join!(sent.send(request), stop);
+    assert_eq!((answer.status, answer.body.as_str()), (200, "{}"));
 }

@@ -1,7 +1,5 @@
 //! First start, restart, and what clients find in the data directory (D-03, D-04, D-30).
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail loudly")]
-
 mod support;
 
 use std::os::unix::fs::PermissionsExt as _;
@@ -130,4 +128,39 @@ async fn plain_http_is_for_loopback_only_d_03() {
     let running = start(loopback, Arc::new(ManualClock::new(START))).await.unwrap();
     assert!(running.url().starts_with("http://127.0.0.1:"));
     running.stop().await;
+}
+
+/// Whatever of the start had happened when it was cut off, the next one completes it.
+#[tokio::test]
+async fn a_start_that_was_cut_off_is_completed_by_the_next_one() {
+    let whole = Server::start().await;
+    let Server { dir, clock, running, .. } = whole;
+    running.stop().await;
+    let written = [
+        "private/master.key",
+        "private/signing.key",
+        "slipway-signing.pem",
+        "private/ca.key",
+        "ca.pem",
+        "private/server.key",
+        "private/server.pem",
+    ];
+    for steps in 0..=written.len() {
+        let cut = Arc::new(tempfile::tempdir().unwrap());
+        std::fs::create_dir_all(cut.path().join("data/private")).unwrap();
+        for name in &written[..steps] {
+            std::fs::copy(dir.path().join("data").join(name), cut.path().join("data").join(name)).unwrap();
+        }
+        std::fs::write(cut.path().join("data/.ca.pem.new"), "half a certifica").unwrap();
+        let server = Server::start_in(cut, Arc::clone(&clock), &[]).await;
+        server.admin(sts("GetCallerIdentity", &[])).await.ok();
+        server.running.stop().await;
+    }
+    // After the database: the files for clients are made again.
+    for name in ["credentials", "config", "env", "private/server.pem", "slipway-signing.pem"] {
+        std::fs::remove_file(dir.path().join("data").join(name)).unwrap();
+    }
+    let server = Server::start_in(dir, clock, &[]).await;
+    let keys = server.admin(iam("ListAccessKeys", &[])).await.ok();
+    assert_eq!(keys.body.matches("<AccessKeyId>").count(), 1);
 }

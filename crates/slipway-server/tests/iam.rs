@@ -1,7 +1,5 @@
 //! IAM and STS as `aws deploy register` and the guide's manual steps use them (AG-187..AG-199, D-05, D-30).
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail loudly")]
-
 mod support;
 
 use support::{Answer, Server, codedeploy, iam, key_of, sts};

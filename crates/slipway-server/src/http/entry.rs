@@ -64,11 +64,11 @@ impl Entry {
             "request",
             request_id,
             service = route.service(),
-            operation = route.operation().unwrap_or("-"),
+            operation = route.operation(),
             caller = field::Empty,
         );
         let handled = self.handle(route, parts, body, peer, &request_id).instrument(span.clone());
-        let mut answer = AssertUnwindSafe(handled).catch_unwind().await.unwrap_or_else(|_| {
+        let mut answer = unless_panicked(handled).await.unwrap_or_else(|| {
             self.metrics.panicked();
             span.in_scope(|| tracing::error!("a handler panicked"));
             let error = ApiError::new(
@@ -118,7 +118,7 @@ impl Entry {
                     secure: peer.secure,
                     region: authenticate::claimed_region(&parts).unwrap_or_else(|| self.region.clone()),
                 };
-                let handled = self.s3.handle(Request::from_parts(parts, body));
+                let handled = Box::pin(self.s3.handle(Request::from_parts(parts, body)));
                 ORIGIN.scope(origin, handled).await.map(|body| body.map_err(Into::into).boxed_unsync())
             }
             Route::CodeDeploy(_) | Route::Commands(..) | Route::Iam | Route::Sts => {
@@ -157,11 +157,12 @@ impl Entry {
         } else {
             &body
         };
+        // Each in a box of its own size: a held poll must not cost what the largest operation does.
         Ok(match route {
-            Route::CodeDeploy(operation) => json::codedeploy(&context, operation, &body).await,
-            Route::Commands(operation, _) => json::commands(&context, operation, &body).await,
-            Route::Iam => query::iam(&context, form).await,
-            _ => query::sts(&context, form).await,
+            Route::CodeDeploy(operation) => Box::pin(json::codedeploy(&context, operation, &body)).await,
+            Route::Commands(operation, _) => Box::pin(json::commands(&context, operation, &body)).await,
+            Route::Iam => Box::pin(query::iam(&context, form)).await,
+            _ => Box::pin(query::sts(&context, form)).await,
         })
     }
 
@@ -175,6 +176,12 @@ impl Entry {
             }
         }
     }
+}
+
+/// What the future gives, or `None` if it panicked: one request must not take others with it. What a handler leaves
+/// behind when it unwinds is guarded by its own types: locks that ignore poisoning, transactions that roll back.
+async fn unless_panicked<T>(future: impl Future<Output = T>) -> Option<T> {
+    AssertUnwindSafe(future).catch_unwind().await.ok()
 }
 
 fn dialect(route: Route) -> Dialect {
@@ -202,5 +209,16 @@ fn log(route: Route, status: StatusCode, took: std::time::Duration) {
         500.. => tracing::error!(status, ms, "answered"),
         _ if quiet => tracing::debug!(status, ms, "answered"),
         _ => tracing::info!(status, ms, "answered"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_ends_one_request_only() {
+        assert_eq!(unless_panicked(async { 7 }).await, Some(7));
+        assert_eq!(unless_panicked(async { assert_eq!(1 + 1, 3, "a broken handler") }).await, None);
     }
 }

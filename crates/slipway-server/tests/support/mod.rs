@@ -10,8 +10,9 @@ use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, si
 use aws_sigv4::sign::v4;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
-use hyper_rustls::HttpsConnectorBuilder;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -219,6 +220,10 @@ impl Server {
 
     /// Sends over TLS, trusting the installation's CA and nothing else.
     pub async fn send(&self, request: http::Request<Full<Bytes>>) -> Answer {
+        self.client().send(request).await
+    }
+
+    pub fn client(&self) -> TlsClient {
         let mut roots = rustls::RootCertStore::empty();
         let pem = std::fs::read(self.file("ca.pem")).expect("a CA");
         roots.add(CertificateDer::from_pem_slice(&pem).expect("a certificate")).expect("a CA");
@@ -230,8 +235,16 @@ impl Server {
             .with_no_client_auth();
         let connector =
             HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
-        let client = Client::builder(TokioExecutor::new()).build(connector);
-        let (parts, body) = client.request(request).await.expect("an answer").into_parts();
+        TlsClient(Client::builder(TokioExecutor::new()).build(connector))
+    }
+}
+
+/// A client that trusts one installation.
+pub struct TlsClient(Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
+
+impl TlsClient {
+    pub async fn send(&self, request: http::Request<Full<Bytes>>) -> Answer {
+        let (parts, body) = self.0.request(request).await.expect("an answer").into_parts();
         let body = body.collect().await.expect("a body").to_bytes();
         Answer {
             status: parts.status.as_u16(),
