@@ -18,6 +18,11 @@ use crate::clock;
 /// A server never has more outstanding at one host (AP-38).
 pub const MOST_COMMANDS: usize = 16;
 
+/// Failed polls that are repeated after moments.
+const QUICK_TRIES: u32 = 3;
+/// The longest of those moments.
+const MOST_QUICK: Duration = Duration::from_millis(1200);
+
 /// The pauses that the configuration sets.
 #[derive(Debug, Clone)]
 pub struct Timing {
@@ -137,6 +142,12 @@ impl Poller {
                 .error(format_args!("Cannot reach InstanceService: Aws::CodeDeployCommand::Errors::{error}")),
             other => log.error(other),
         }
+        // A restart of the control plane takes a moment: three quick tries, as the SDK below the official agent makes
+        // (AP-34), before the back-off of AG-067 begins.
+        if error.is_transient() && !error.is_throttling() && errors <= QUICK_TRIES {
+            return backoff::before_repeat(errors - 1, MOST_QUICK, backoff::jitter());
+        }
+        let errors = if error.is_transient() { errors.saturating_sub(QUICK_TRIES).max(1) } else { errors };
         if error.is_throttling() {
             return self.timing.wait_after_throttle_error.mul_f64(1.0 + backoff::jitter() * 0.25);
         }
