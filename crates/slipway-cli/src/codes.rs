@@ -230,21 +230,31 @@ mod tests {
     use slipway_model::status::ErrorCode;
     use slipway_wire::codedeploy::LifecycleErrorCode;
 
-    /// A new code of the engine does not compile here before it is in the list below.
-    fn must_be_listed(code: ErrorCode) {
+    /// The number of each code; a new one does not compile before it has one.
+    fn place(code: ErrorCode) -> usize {
         use ErrorCode as C;
         match code {
-            C::AgentIssue | C::ApplicationMissing | C::DeploymentGroupMissing | C::HealthConstraints => {}
-            C::HealthConstraintsInvalid | C::IamRoleMissing | C::IamRolePermissions | C::InternalError => {}
-            C::InvalidRevision | C::ManualStop | C::NoInstances | C::OverMaxInstances => {}
-            C::RevisionMissing | C::Timeout => {}
+            C::AgentIssue => 0,
+            C::ApplicationMissing => 1,
+            C::DeploymentGroupMissing => 2,
+            C::HealthConstraints => 3,
+            C::HealthConstraintsInvalid => 4,
+            C::IamRoleMissing => 5,
+            C::IamRolePermissions => 6,
+            C::InternalError => 7,
+            C::InvalidRevision => 8,
+            C::ManualStop => 9,
+            C::NoInstances => 10,
+            C::OverMaxInstances => 11,
+            C::RevisionMissing => 12,
+            C::Timeout => 13,
         }
     }
 
     #[test]
     fn every_code_that_a_deployment_can_end_with_is_explained() {
         use ErrorCode as C;
-        for code in [
+        let all = [
             C::AgentIssue,
             C::ApplicationMissing,
             C::DeploymentGroupMissing,
@@ -259,8 +269,9 @@ mod tests {
             C::OverMaxInstances,
             C::RevisionMissing,
             C::Timeout,
-        ] {
-            must_be_listed(code);
+        ];
+        for (at, code) in all.into_iter().enumerate() {
+            assert_eq!(place(code), at);
             assert!(explain(code.as_str()).is_some(), "{}", code.as_str());
         }
         for code in LifecycleErrorCode::ALL {

@@ -27,7 +27,7 @@ use crate::clock;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Long enough for 6 MiB over a slow line.
-const CALL_TIMEOUT: Duration = Duration::from_secs(300);
+const CALL_TIMEOUT: Duration = Duration::from_mins(5);
 /// No answer to any of our calls is near this size.
 const LONGEST_ANSWER: usize = 64 * 1024 * 1024;
 
@@ -75,21 +75,24 @@ impl Client {
         input: &I,
     ) -> Result<O, CallError> {
         let name = operation.name();
-        let body = Json::encode(input).map_err(|error| CallError::request(name, error.message))?;
+        let body = Json::encode(input).map_err(|error| CallError::request(name, &error.message))?;
         let request = Request::post(format!("{}/", self.settings.endpoint(Service::CodeDeploy)))
             .header("content-type", Json::CONTENT_TYPE)
             .header("x-amz-target", format!("{TARGET_PREFIX}.{name}"))
             .body(())
-            .map_err(|error| CallError::request(name, error))?;
+            .map_err(|error| CallError::request(name, &error))?;
         let response = self.send(name, Service::CodeDeploy, request, body.into()).await?;
         let (status, body) = (response.status(), response.into_body());
         if status.is_success() {
-            return Json::decode(&body).map_err(|error| CallError::answer(name, error.message));
+            return Json::decode(&body).map_err(|error| CallError::answer(name, &error.message));
         }
         let error: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
         let member = |name: &str| error.get(name).and_then(serde_json::Value::as_str);
         let Some(code) = member("__type") else {
-            return Err(CallError::answer(name, format!("HTTP status {status} without an error's name")));
+            return Err(CallError::answer(
+                name,
+                &format_args!("HTTP status {status} without an error's name"),
+            ));
         };
         Err(CallError::Refused {
             operation: name.to_owned(),
@@ -110,7 +113,7 @@ impl Client {
     ) -> Result<Response<Bytes>, CallError> {
         let Settings { keys, region, .. } = &*self.settings;
         sign_request(&mut request, &body, keys, region, service, clock::now())
-            .map_err(|problem| CallError::request(operation, problem))?;
+            .map_err(|problem| CallError::request(operation, &problem))?;
         let endpoint = self.settings.endpoint(service);
         let exchange = async {
             let response = self

@@ -80,11 +80,11 @@ impl CallError {
         }
     }
 
-    pub(super) fn answer(operation: &str, problem: impl ToString) -> Self {
+    pub(super) fn answer(operation: &str, problem: &dyn std::fmt::Display) -> Self {
         Self::Answer { operation: operation.to_owned(), problem: problem.to_string() }
     }
 
-    pub(super) fn request(operation: &str, problem: impl ToString) -> Self {
+    pub(super) fn request(operation: &str, problem: &dyn std::fmt::Display) -> Self {
         Self::Request { operation: operation.to_owned(), problem: problem.to_string() }
     }
 }
@@ -120,6 +120,6 @@ mod tests {
         assert!(refused(400, "ThrottlingException").is_temporary());
         assert!(!refused(400, "DeploymentDoesNotExistException").is_temporary());
         assert!(CallError::timeout("a", "b", std::time::Duration::from_secs(1)).is_temporary());
-        assert!(!CallError::answer("a", "b").is_temporary());
+        assert!(!CallError::answer("a", &"b").is_temporary());
     }
 }

@@ -86,18 +86,19 @@ async fn list(client: &Client, action: &str, user: &str, element: &str) -> Resul
 }
 
 fn member(action: &str, answer: &[u8], element: &str) -> Result<String, CallError> {
-    xml::text(answer, element).ok_or_else(|| CallError::answer(action, format!("it has no {element}")))
+    xml::text(answer, element).ok_or_else(|| CallError::answer(action, &format_args!("it has no {element}")))
 }
 
 async fn call(client: &Client, action: &str, parameters: &[(&str, &str)]) -> Result<Vec<u8>, CallError> {
     let mut body = format!("Action={action}&Version={IAM_VERSION}");
     for (name, value) in parameters {
-        body.push_str(&format!("&{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));
+        body.extend(["&", name, "="]);
+        body.extend(utf8_percent_encode(value, NON_ALPHANUMERIC));
     }
     let request = Request::post(format!("{}/", client.settings().endpoint(Service::Iam)))
         .header("content-type", "application/x-www-form-urlencoded; charset=utf-8")
         .body(())
-        .map_err(|error| CallError::request(action, error))?;
+        .map_err(|error| CallError::request(action, &error))?;
     let response = client.send(action, Service::Iam, request, body.into()).await?;
     let (status, body) = (response.status(), response.into_body());
     if status.is_success() {
@@ -110,6 +111,6 @@ async fn call(client: &Client, action: &str, parameters: &[(&str, &str)]) -> Res
             code,
             message: xml::text(&body, "Message").unwrap_or_else(|| "(no message)".to_owned()),
         }),
-        None => Err(CallError::answer(action, format!("HTTP status {status} without an error's name"))),
+        None => Err(CallError::answer(action, &format_args!("HTTP status {status} without an error's name"))),
     }
 }

@@ -52,12 +52,12 @@ pub(crate) async fn put(
     if size < PART {
         let body = read_part(file, PART)?;
         let answer = call(client, "PutObject", Method::PUT, &path, "", body).await?;
-        let e_tag = e_tag(&answer).ok_or_else(|| CallError::answer("PutObject", "it has no ETag"))?;
+        let e_tag = e_tag(&answer).ok_or_else(|| CallError::answer("PutObject", &"it has no ETag"))?;
         return Ok(Stored { e_tag, version: version(&answer) });
     }
     let answer = call(client, "CreateMultipartUpload", Method::POST, &path, "uploads=", Bytes::new()).await?;
     let id = xml::text(answer.body(), "UploadId")
-        .ok_or_else(|| CallError::answer("CreateMultipartUpload", "it has no UploadId"))?;
+        .ok_or_else(|| CallError::answer("CreateMultipartUpload", &"it has no UploadId"))?;
     let upload = format!("uploadId={}", utf8_percent_encode(&id, SEGMENT));
     match put_parts(client, &path, &upload, file).await {
         Ok(stored) => Ok(stored),
@@ -84,10 +84,15 @@ async fn put_parts(
         }
         let query = format!("partNumber={number}&{upload}");
         let answer = call(client, "UploadPart", Method::PUT, path, &query, body).await?;
-        let e_tag = e_tag(&answer).ok_or_else(|| CallError::answer("UploadPart", "it has no ETag"))?;
-        document.push_str(&format!(
-            "<Part><PartNumber>{number}</PartNumber><ETag>&quot;{e_tag}&quot;</ETag></Part>"
-        ));
+        let e_tag = e_tag(&answer).ok_or_else(|| CallError::answer("UploadPart", &"it has no ETag"))?;
+        let number = number.to_string();
+        document.extend([
+            "<Part><PartNumber>",
+            &number,
+            "</PartNumber><ETag>&quot;",
+            &e_tag,
+            "&quot;</ETag></Part>",
+        ]);
     }
     document.push_str("</CompleteMultipartUpload>");
     let operation = "CompleteMultipartUpload";
@@ -97,7 +102,7 @@ async fn put_parts(
         return Err(refused(operation, 500, code, answer.body()).into());
     }
     let e_tag =
-        xml::text(answer.body(), "ETag").ok_or_else(|| CallError::answer(operation, "it has no ETag"))?;
+        xml::text(answer.body(), "ETag").ok_or_else(|| CallError::answer(operation, &"it has no ETag"))?;
     Ok(Stored { e_tag: e_tag.trim_matches('"').to_owned(), version: version(&answer) })
 }
 
@@ -140,7 +145,7 @@ async fn call(
         .method(method)
         .uri(format!("{}/{path}{separator}{query}", client.settings().endpoint(Service::S3)))
         .body(())
-        .map_err(|error| CallError::request(operation, error))?;
+        .map_err(|error| CallError::request(operation, &error))?;
     let answer = client.send(operation, Service::S3, request, body).await?;
     let status = answer.status();
     if status.is_success() {
@@ -148,7 +153,9 @@ async fn call(
     }
     match xml::text(answer.body(), "Code") {
         Some(code) => Err(refused(operation, status.as_u16(), code, answer.body())),
-        None => Err(CallError::answer(operation, format!("HTTP status {status} without an error's name"))),
+        None => {
+            Err(CallError::answer(operation, &format_args!("HTTP status {status} without an error's name")))
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! A terminal: one line for the deployment, one for each host at work, which scrolls away when the host is done.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io;
 use std::time::Duration;
 
@@ -13,6 +14,8 @@ use crate::aws::CallError;
 
 /// More hosts at work than this are only counted.
 const SHOWN: usize = 12;
+/// Of so many hosts every event is told.
+const FEW: i64 = 3;
 const TICK: Duration = Duration::from_millis(120);
 
 /// The display.
@@ -50,6 +53,41 @@ impl Live {
     }
 }
 
+/// Hosts of the deployment.
+fn total(info: &DeploymentInfo) -> i64 {
+    let overview = info.deployment_overview.clone().unwrap_or_default();
+    let counts = [
+        overview.pending,
+        overview.in_progress,
+        overview.succeeded,
+        overview.failed,
+        overview.skipped,
+        overview.ready,
+    ];
+    counts.into_iter().flatten().sum()
+}
+
+/// The deployment in one line; what there is none of is not told.
+fn summary(info: &DeploymentInfo, total: i64) -> String {
+    let overview = info.deployment_overview.clone().unwrap_or_default();
+    let mut text = format!(
+        "{} {}",
+        info.deployment_id.as_deref().unwrap_or_default(),
+        info.status.as_deref().unwrap_or_default()
+    );
+    if total > 0 {
+        let _ = write!(text, ": {} of {total} done", overview.succeeded.unwrap_or_default());
+    }
+    for (word, count) in
+        [("at work", overview.in_progress), ("failed", overview.failed), ("skipped", overview.skipped)]
+    {
+        if let Some(count) = count.filter(|count| *count > 0) {
+            let _ = write!(text, ", {count} {word}");
+        }
+    }
+    text
+}
+
 fn spinner(template: &str) -> ProgressBar {
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner());
     let bar = ProgressBar::no_length().with_style(style);
@@ -57,46 +95,40 @@ fn spinner(template: &str) -> ProgressBar {
     bar
 }
 
-/// `✓ BeforeInstall ✓ Install › AfterInstall`: what has happened and what goes on.
+/// `✓✓✓✗ AfterInstall (5 of 7)`: how the events before ended, and the one that goes on.
 fn trail(host: &Host) -> String {
-    let event = |(name, status): &(String, String)| {
-        let sign = match status.as_str() {
-            "Succeeded" => '✓',
-            "Failed" => '✗',
-            "Skipped" => '–',
-            "Unknown" => '?',
-            "InProgress" => '›',
-            _ => return None,
-        };
-        Some(format!("{sign} {name}"))
+    let sign = |(_, status): &(String, String)| match status.as_str() {
+        "Succeeded" => Some('✓'),
+        "Failed" => Some('✗'),
+        "Skipped" => Some('–'),
+        "Unknown" => Some('?'),
+        _ => None,
     };
-    host.events.iter().filter_map(event).collect::<Vec<_>>().join("  ")
+    let signs: String = host.events.iter().filter_map(sign).collect();
+    match host.events.iter().position(|(_, status)| status == "InProgress") {
+        Some(at) => format!("{signs} {} ({} of {})", host.events[at].0, at + 1, host.events.len()),
+        None => signs,
+    }
 }
 
 impl Display for Live {
     fn changes(&mut self, info: &DeploymentInfo, tracker: &Tracker, changes: &[Change]) -> io::Result<()> {
+        let total = total(info);
         for change in changes {
+            let time = report::time_of_day(change.time);
+            match &change.event {
+                None => self.screen.println(format!("{time} {} {}", change.host, change.status))?,
+                // Of a large fleet only what went wrong stays on the screen.
+                Some(event) if total <= FEW || change.status == "Failed" => {
+                    self.screen.println(format!("{time} {} {event} {}", change.host, change.status))?;
+                }
+                Some(_) => {}
+            }
             for line in change.diagnostics.iter().flat_map(report::diagnostics) {
                 self.screen.println(line)?;
             }
-            if change.event.is_none()
-                && let Some(host) = tracker.host(&change.host)
-            {
-                let time = report::time_of_day(change.time);
-                self.screen.println(format!("{time} {} {}  {}", change.host, change.status, trail(host)))?;
-            }
         }
-        let overview = info.deployment_overview.clone().unwrap_or_default();
-        let counts =
-            [overview.pending, overview.in_progress, overview.succeeded, overview.failed, overview.skipped]
-                .map(Option::unwrap_or_default);
-        let [pending, working, succeeded, failed, skipped] = counts;
-        self.head.set_message(format!(
-            "deployment {} {}: {succeeded} of {} hosts succeeded, {working} at work, {failed} failed, {skipped} skipped, {pending} pending",
-            info.deployment_id.as_deref().unwrap_or_default(),
-            info.status.as_deref().unwrap_or_default(),
-            counts.iter().sum::<i64>(),
-        ));
+        self.head.set_message(summary(info, total));
         self.show_hosts(tracker);
         Ok(())
     }
@@ -118,12 +150,35 @@ impl Display for Live {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use slipway_wire::codedeploy::DeploymentOverview;
 
     #[test]
-    fn the_trail_shows_what_has_begun_in_order() {
-        let events = [("A", "Succeeded"), ("B", "InProgress"), ("C", "Pending"), ("D", "Skipped")];
-        let events = events.map(|(name, status)| (name.to_owned(), status.to_owned())).to_vec();
-        assert_eq!(trail(&Host { status: "InProgress".into(), events }), "✓ A  › B  – D");
+    fn the_trail_shows_how_events_ended_and_which_one_goes_on() {
+        let host = |events: &[(&str, &str)]| Host {
+            status: "InProgress".into(),
+            events: events.iter().map(|(name, status)| ((*name).into(), (*status).into())).collect(),
+        };
+        let events = [("A", "Succeeded"), ("B", "Succeeded"), ("C", "InProgress"), ("D", "Pending")];
+        assert_eq!(trail(&host(&events)), "✓✓ C (3 of 4)");
+        assert_eq!(trail(&host(&[("A", "Failed"), ("B", "Skipped")])), "✗–");
+    }
+
+    #[test]
+    fn the_summary_tells_only_what_there_is() {
+        let mut info = DeploymentInfo {
+            deployment_id: Some("d-1".into()),
+            status: Some("InProgress".into()),
+            ..Default::default()
+        };
+        assert_eq!(summary(&info, total(&info)), "d-1 InProgress");
+        info.deployment_overview = Some(DeploymentOverview {
+            pending: Some(5),
+            in_progress: Some(2),
+            succeeded: Some(3),
+            failed: Some(1),
+            ..Default::default()
+        });
+        assert_eq!(summary(&info, total(&info)), "d-1 InProgress: 3 of 11 done, 2 at work, 1 failed");
     }
 
     #[test]

@@ -24,7 +24,7 @@ use tracker::{Change, Tracker};
 /// How often the control plane is asked; longer when an answer about a large fleet takes its time.
 const PAUSE: Duration = Duration::from_millis(300);
 /// How long a control plane may be away (a restart) before following it is given up.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 /// Most targets in one BatchGetDeploymentTargets (DP-107).
 const BATCH: usize = 25;
 /// Everything but `Pending`: of a large fleet only few hosts are at work at a time.

@@ -64,11 +64,6 @@ impl Tracker {
         self.hosts.get(name).is_some_and(|host| is_final(&host.status))
     }
 
-    /// One host.
-    pub(crate) fn host(&self, name: &str) -> Option<&Host> {
-        self.hosts.get(name)
-    }
-
     /// Hosts at work, by name.
     pub(crate) fn working(&self) -> impl Iterator<Item = (&str, &Host)> {
         self.hosts
@@ -82,13 +77,11 @@ impl Host {
     fn absorb(&mut self, name: &str, event: &LifecycleEvent) -> Option<Change> {
         let event_name = event.lifecycle_event_name.clone().unwrap_or_default();
         let status = event.status.clone().unwrap_or_default();
-        let known = match self.events.iter_mut().find(|(known, _)| *known == event_name) {
-            Some((_, known)) => known,
-            None => {
-                self.events.push((event_name.clone(), String::new()));
-                &mut self.events.last_mut()?.1
-            }
-        };
+        let at = self.events.iter().position(|(known, _)| *known == event_name).unwrap_or_else(|| {
+            self.events.push((event_name.clone(), String::new()));
+            self.events.len() - 1
+        });
+        let known = &mut self.events[at].1;
         let is_new = *known != status && status != "Pending";
         known.clone_from(&status);
         is_new.then(|| Change {

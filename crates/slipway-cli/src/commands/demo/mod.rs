@@ -48,12 +48,14 @@ async fn demo(args: &Args) -> anyhow::Result<Outcome> {
     writeln!(io::stdout(), "Slipway demo in {}\n", directory.path.display())?;
     let mut stage = Stage::new(&directory.path);
     let result = tokio::select! {
-        result = story::tell(&mut stage) => result,
+        result = story::tell(&mut stage) => {
+            if result.is_err() {
+                stage.show_logs()?;
+            }
+            result
+        }
         name = signals.next() => Err(anyhow::anyhow!("stopped by {name}")),
     };
-    if result.is_err() {
-        stage.show_logs()?;
-    }
     // Ctrl-C once more would leave processes behind: from here on signals wait.
     let stopped = stage.strike().await;
     if result.is_ok() {

@@ -31,7 +31,7 @@ const GROUP: &str = "demo";
 const BUCKET: &str = "demo-releases";
 const KEY: &str = "hello-web.zip";
 /// Keys are made on the first start, which takes a slow machine a while.
-const START: Duration = Duration::from_secs(120);
+const START: Duration = Duration::from_mins(2);
 
 /// Tells the story; whether the deployed application answered.
 pub(super) async fn tell(stage: &mut Stage) -> anyhow::Result<Outcome> {
