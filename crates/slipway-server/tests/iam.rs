@@ -259,3 +259,64 @@ async fn built_in_policies_can_be_looked_up() {
         code(404, "NoSuchEntity")
     );
 }
+
+/// D-30: a service role must be passed by who may, exist, and trust CodeDeploy.
+#[tokio::test]
+async fn a_service_role_is_checked_before_a_group_gets_it_d_30() {
+    let server = Server::start().await;
+    server.admin(codedeploy("CreateApplication", r#"{"applicationName":"shop"}"#)).await.ok();
+    server
+        .admin(iam("CreateRole", &[("RoleName", "Other"), ("AssumeRolePolicyDocument", TRUST_ADMIN)]))
+        .await
+        .ok();
+    server.admin(iam("CreateUser", &[("UserName", "ops")])).await.ok();
+    let ops = key_of(&server.admin(iam("CreateAccessKey", &[("UserName", "ops")])).await.ok());
+    let full = [("UserName", "ops"), ("PolicyArn", "arn:aws:iam::aws:policy/AWSCodeDeployFullAccess")];
+    server.admin(iam("AttachUserPolicy", &full)).await.ok();
+    let group = |name: &str, role: &str| {
+        let body = format!(
+            r#"{{"applicationName":"shop","deploymentGroupName":"{name}","serviceRoleArn":"arn:aws:iam::000000000001:role/{role}"}}"#
+        );
+        codedeploy("CreateDeploymentGroup", &body)
+    };
+    for role in ["Missing", "Other"] {
+        let refused = server.admin(group("g", role)).await;
+        assert_eq!(refused.error_type(), "InvalidRoleException", "{role}");
+    }
+    let refused = server.call(&ops, group("g", "CodeDeployServiceRole")).await;
+    assert_eq!(refused.status, 400, "{refused:?}");
+    server.admin(group("g", "CodeDeployServiceRole")).await.ok();
+    let pass = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"iam:PassRole","Resource":"arn:aws:iam::000000000001:role/CodeDeployServiceRole","Condition":{"StringEquals":{"iam:PassedToService":"codedeploy.amazonaws.com"}}}}"#;
+    server
+        .admin(iam("PutUserPolicy", &[("UserName", "ops"), ("PolicyName", "pass"), ("PolicyDocument", pass)]))
+        .await
+        .ok();
+    server.call(&ops, group("h", "CodeDeployServiceRole")).await.ok();
+}
+
+/// D-08, AS-144: the secure command service asks the policies, too.
+#[tokio::test]
+async fn the_secure_command_service_needs_its_own_actions_d_08() {
+    let server = Server::start().await;
+    server.admin(iam("CreateUser", &[("UserName", "web-1")])).await.ok();
+    let key = key_of(&server.admin(iam("CreateAccessKey", &[("UserName", "web-1")])).await.ok());
+    let arn = "arn:aws:iam::000000000001:user/web-1";
+    let register = format!(r#"{{"instanceName":"web-1","iamUserArn":"{arn}"}}"#);
+    server.admin(codedeploy("RegisterOnPremisesInstance", &register)).await.ok();
+    // A poll that need not wait: the hub sends everybody home.
+    server.running.control().hub.close();
+    let body = format!(r#"{{"HostIdentifier":"{arn}"}}"#);
+    let poll =
+        || support::json("codedeploy-commands-secure", "CodeDeployCommandService.PollHostCommand", &body);
+    let refused = server.call(&key, poll()).await;
+    assert_eq!((refused.status, refused.error_type().as_str()), (400, "AccessDeniedException"));
+    let allow = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"codedeploy-commands-secure:*","Resource":"*"}}"#;
+    server
+        .admin(iam(
+            "PutUserPolicy",
+            &[("UserName", "web-1"), ("PolicyName", "agent"), ("PolicyDocument", allow)],
+        ))
+        .await
+        .ok();
+    assert_eq!(server.call(&key, poll()).await.ok().body, "{}");
+}

@@ -27,7 +27,7 @@ pub(super) async fn sts(context: &RequestContext, body: &[u8]) -> Answer {
 }
 
 /// An action's name as it may stand in a log.
-fn known_form(action: &str) -> &str {
+fn loggable(action: &str) -> &str {
     let plain = action.len() <= 64 && action.bytes().all(|byte| byte.is_ascii_alphanumeric());
     if plain { action } else { "-" }
 }
@@ -35,7 +35,7 @@ fn known_form(action: &str) -> &str {
 /// The parameters of a request, or of a presigned one.
 fn read(body: &[u8], version: &str) -> Result<Form, QueryError> {
     let form = Form::parse(body)?;
-    tracing::Span::current().record("operation", known_form(form.action()?));
+    tracing::Span::current().record("operation", loggable(form.action()?));
     if form.version() != Some(version) {
         return Err(form.unknown_action());
     }

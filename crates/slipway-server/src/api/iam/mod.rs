@@ -3,7 +3,7 @@
 //!
 //! | module | what is in it |
 //! |---|---|
-//! | [`mod@call`] | one call: its parameters, its caller, its answer; commits |
+//! | `call` | one call: its parameters, its caller, its answer; commits |
 //! | `users` | users |
 //! | `access_keys` | access keys of users |
 //! | `roles` | roles and their trust policies |
