@@ -17,7 +17,11 @@ from pathlib import Path
 from typing import Callable, Iterator, TypeVar
 
 import boto3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
+from botocore.httpsession import URLLib3Session
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 BINARIES = REPOSITORY / "target" / "debug"
@@ -61,6 +65,7 @@ class Server:
         self._listen = "127.0.0.1:0"
 
     def start(self) -> "Server":
+        self.directory.parent.mkdir(parents=True, exist_ok=True)
         log = open(self.log_path, "ab")
         self.process = subprocess.Popen(
             [BINARIES / "slipway", "server", "--data-dir", self.directory, "--listen", self._listen, *self.flags],
@@ -134,9 +139,69 @@ class Server:
         }
         return boto3.session.Session().client(service, **(options | overrides))
 
+    def api(self, region: str = "us-east-1", keys: tuple[str, ...] | None = None) -> "Api":
+        """Requests in the wire's own form; by default with the administrator's key."""
+        administrator = self._administrator()
+        return Api(self, region, keys or (administrator["aws_access_key_id"], administrator["aws_secret_access_key"]))
+
     def _administrator(self) -> dict[str, str]:
         text = (self.directory / "credentials").read_text()
         return dict(re.findall(r"^(aws_\w+)\s*=\s*(\S+)$", text, re.M))
+
+
+@dataclass
+class Answer:
+    """An answer of a JSON service."""
+
+    status: int
+    headers: dict[str, str]
+    content: bytes
+
+    @property
+    def body(self) -> dict:
+        return json.loads(self.content or b"{}")
+
+    @property
+    def code(self) -> str:
+        return self.body.get("__type", "") if self.status != 200 else ""
+
+    @property
+    def message(self) -> str:
+        return self.body.get("message", "")
+
+
+class Api:
+    """Signed requests as bytes: for what no SDK would send."""
+
+    def __init__(self, server: Server, region: str, keys: tuple[str, ...]):
+        self.server = server
+        self.region = region
+        self.keys = keys
+        self.http = URLLib3Session(verify=str(server.directory / "ca.pem"), timeout=60)
+
+    def request(self, operation: str, body: bytes) -> AWSRequest:
+        headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": f"CodeDeploy_20141006.{operation}"}
+        return AWSRequest("POST", self.server.url + "/", data=body, headers=headers)
+
+    def sign(self, request: AWSRequest, service: str = "codedeploy") -> AWSRequest:
+        SigV4Auth(Credentials(*self.keys), service, self.region).add_auth(request)
+        return request
+
+    def send(self, request: AWSRequest) -> Answer:
+        answer = self.http.send(request.prepare())
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+        return Answer(answer.status_code, headers, answer.content)
+
+    def raw(self, operation: str, body: bytes) -> Answer:
+        return self.send(self.sign(self.request(operation, body)))
+
+    def call(self, operation: str, parameters: dict | None = None, **more) -> Answer:
+        return self.raw(operation, json.dumps({**(parameters or {}), **more}).encode())
+
+    def done(self, operation: str, parameters: dict | None = None, **more) -> dict:
+        answer = self.call(operation, parameters, **more)
+        assert answer.status == 200, f"{operation}: {answer.content.decode()}"
+        return answer.body
 
 
 @dataclass
