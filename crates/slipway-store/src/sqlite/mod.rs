@@ -94,6 +94,7 @@ impl SqliteStore {
         let lock = schema::lock(path)?;
         let db = schema::open_writer(path)?;
         let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
+        wakeups::end_leases(&db).map_err(sqlite)?;
         let sequence = Sequence::load(&db).map_err(sqlite)?;
         let earliest = Earliest::load(&db).map_err(sqlite)?;
         let readers = Arc::new(Readers::start(path)?);

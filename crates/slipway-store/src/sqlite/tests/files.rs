@@ -28,6 +28,23 @@ async fn what_was_committed_is_there_after_reopening_the_file() {
 }
 
 #[tokio::test]
+async fn what_a_dead_process_had_claimed_is_due_at_once_after_reopening() {
+    let (directory, store) = scratch();
+    let key = WakeupKey::Deployment(DeploymentId::new("d-ABCDEF123").expect("an id"));
+    let change = ChangeSet::new().with(Write::Wake { key: key.clone(), due: Timestamp(5) });
+    store.commit(change).await.expect("committed");
+    let claimed = store.claim_due(Timestamp(10), Timestamp(30_010), 1).await.expect("claimed");
+    assert_eq!(claimed.len(), 1);
+    store.close().await;
+    drop(store);
+
+    let store = open(directory.path());
+    assert_eq!(store.next_due().await.expect("an answer"), Some(Timestamp(5)));
+    let again = store.claim_due(Timestamp(11), Timestamp(30_011), 1).await.expect("claimed");
+    assert_eq!(again.iter().map(|w| &w.key).collect::<Vec<_>>(), [&key]);
+}
+
+#[tokio::test]
 async fn a_store_that_is_dropped_without_closing_gives_its_file_free() {
     let (directory, store) = scratch();
     store.commit(pair("a")).await.unwrap();
