@@ -30,7 +30,7 @@ async fn what_was_committed_is_there_after_reopening_the_file() {
 #[tokio::test]
 async fn what_a_dead_process_had_claimed_is_due_at_once_after_reopening() {
     let (directory, store) = scratch();
-    let key = WakeupKey::Deployment(DeploymentId::new("d-ABCDEF123").expect("an id"));
+    let key = crate::WakeupKey::Deployment(DeploymentId::new("d-ABCDEF123").expect("an id"));
     let change = ChangeSet::new().with(Write::Wake { key: key.clone(), due: Timestamp(5) });
     store.commit(change).await.expect("committed");
     let claimed = store.claim_due(Timestamp(10), Timestamp(30_010), 1).await.expect("claimed");
