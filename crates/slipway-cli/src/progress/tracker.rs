@@ -42,8 +42,11 @@ impl Tracker {
         let name = target.target_id.clone().unwrap_or_default();
         let host = self.hosts.entry(name.clone()).or_default();
         let mut changes = Vec::new();
+        // Skipped events have no time of their own; they follow the one before.
+        let mut latest = None;
         for event in target.lifecycle_events.as_deref().unwrap_or_default() {
-            changes.extend(host.absorb(&name, event));
+            latest = event.end_time.or(event.start_time).or(latest);
+            changes.extend(host.absorb(&name, event, latest));
         }
         let status = target.status.clone().unwrap_or_default();
         if is_final(&status) && host.status != status {
@@ -74,7 +77,7 @@ impl Tracker {
 }
 
 impl Host {
-    fn absorb(&mut self, name: &str, event: &LifecycleEvent) -> Option<Change> {
+    fn absorb(&mut self, name: &str, event: &LifecycleEvent, time: Option<Timestamp>) -> Option<Change> {
         let event_name = event.lifecycle_event_name.clone().unwrap_or_default();
         let status = event.status.clone().unwrap_or_default();
         let at = self.events.iter().position(|(known, _)| *known == event_name).unwrap_or_else(|| {
@@ -85,7 +88,7 @@ impl Host {
         let is_new = *known != status && status != "Pending";
         known.clone_from(&status);
         is_new.then(|| Change {
-            time: event.end_time.or(event.start_time),
+            time,
             host: name.to_owned(),
             event: Some(event_name),
             diagnostics: (status == "Failed").then(|| event.diagnostics.clone()).flatten(),
@@ -146,7 +149,10 @@ mod tests {
         let changes = tracker.absorb(&last);
         assert_eq!(told(&changes), ["B Failed", "C Skipped", "- Failed"]);
         assert!(changes[0].diagnostics.is_some() && changes[1].diagnostics.is_none());
-        assert_eq!(changes[2].time, Some(Timestamp::from_millis(9)));
+        assert_eq!(
+            changes.iter().map(|change| change.time).collect::<Vec<_>>(),
+            [Some(Timestamp::from_millis(9)); 3]
+        );
         assert!(tracker.has_ended("web-1"));
         assert_eq!(tracker.working().count(), 0);
     }
