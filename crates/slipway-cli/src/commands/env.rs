@@ -12,7 +12,6 @@ use super::Outcome;
 /// Prints the file `env` that `slipway server` keeps in its data directory: address, certificate authority, credentials
 /// and region, as shell exports that every AWS client understands. Use it as `eval "$(slipway env --data-dir DIR)"`.
 #[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
 pub(super) struct Args {
     /// Data directory of the control plane
     #[arg(long, value_name = "DIR", env = "SLIPWAY_DATA_DIR")]

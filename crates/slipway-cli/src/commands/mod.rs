@@ -16,7 +16,7 @@ use clap::Parser;
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done; a deployment that was waited for has succeeded
-  1  the answer is no: the deployment failed, the bundle has errors, the demo's application does not answer
+  1  the answer is no: the deployment failed, the bundle has errors, the demo went wrong
   2  it could not be done: wrong usage, or the control plane refused or did not answer
   3  the deployment that was waited for was stopped";
 
@@ -28,19 +28,14 @@ struct Cli {
     command: Command,
 }
 
+/// The text of each is that of its `Args`.
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Run the control plane
     Server(server::Args),
-    /// Show it all: a control plane, a host and a deployment, in a scratch directory
     Demo(demo::Args),
-    /// Push, deploy, watch
     Deploy(deploy::Args),
-    /// Register and deregister on-premises hosts
     Host(host::Args),
-    /// Print what a shell needs to talk to a control plane on this machine
     Env(env::Args),
-    /// Explain an error code
     Explain(explain::Args),
 }
 

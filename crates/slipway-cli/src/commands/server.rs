@@ -20,18 +20,21 @@ pub(super) struct Args {
     flags: Vec<(String, String)>,
 }
 
+const ABOUT: &str = "Run the control plane";
 const LONG_ABOUT: &str = "\
 Run the control plane
 
-Runs in the foreground and logs to stderr. When it serves, it prints one line `ready https://HOST:PORT` to stdout. The
-first start writes `env`, `credentials` and `ca.pem` into the data directory: `. DIR/env && aws deploy list-applications`
-works at once. SIGTERM stops it: requests are finished, nothing acknowledged is lost.
+Runs in the foreground and logs to stderr. When it serves, it prints one line `ready https://HOST:PORT` to stdout. \
+The first start writes `env`, `credentials` and `ca.pem` into the data directory: \
+`. DIR/env && aws deploy list-applications` works at once. SIGTERM stops it: requests are finished, nothing \
+acknowledged is lost.
 
 Every setting can be given as a flag, as a SLIPWAY_* variable or as a key of the TOML file, in this order of precedence.";
 
 impl clap::Args for Args {
     fn augment_args(command: Command) -> Command {
         let command = command
+            .about(ABOUT)
             .long_about(LONG_ABOUT)
             .arg(
                 Arg::new("config")
@@ -49,7 +52,7 @@ impl clap::Args for Args {
             );
         keys().into_iter().fold(command, |command, key| {
             let default = if key.default.is_empty() { "none" } else { &key.default };
-            let help = format!("{} [default: {default}] [env: {}]", key.help, key.variable());
+            let help = format!("{} [default: {default}] [env: {}]", capitalised(key.help), key.variable());
             command.arg(
                 Arg::new(key.name.clone())
                     .long(key.name.replace('_', "-"))
@@ -81,6 +84,11 @@ impl clap::FromArgMatches for Args {
             .collect();
         Ok(())
     }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(characters).collect()
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {

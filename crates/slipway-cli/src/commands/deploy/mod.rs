@@ -19,22 +19,17 @@ pub(super) struct Args {
     connection: Connection,
 }
 
+/// The text of each is that of its `Args`.
 #[derive(Debug, clap::Subcommand)]
 #[command(after_help = EXIT_CODES)]
 enum Command {
-    /// Bundle a directory, upload it to S3 and register the revision
     Push(push::Args),
-    /// Start a deployment
     #[command(after_help = EXIT_CODES)]
     Create(create::Args),
-    /// Follow a deployment to its end
     #[command(after_help = EXIT_CODES)]
     Watch(watch::Args),
-    /// List deployments, newest first
     List(list::Args),
-    /// Stop a deployment
     Stop(stop::Args),
-    /// Check the AppSpec file of a bundle, without any control plane
     #[command(after_help = EXIT_CODES)]
     Validate(validate::Args),
 }

@@ -15,11 +15,10 @@ pub(super) struct Args {
     connection: Connection,
 }
 
+/// The text of each is that of its `Args`.
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Register a host and write its configuration
     Register(register::Args),
-    /// Deregister a host and delete its IAM user
     Deregister(deregister::Args),
 }
 
