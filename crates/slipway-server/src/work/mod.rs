@@ -19,8 +19,9 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::control::ControlPlane;
 
-/// How long a claimed wake-up belongs to this node. A step takes milliseconds; a node that died is replaced after this.
-const LEASE_MS: i64 = 30_000;
+/// How long a claimed wake-up belongs to this node. A step takes milliseconds; a node that died is replaced after this,
+/// and one that was only slow loses to the version of the row.
+const LEASE_MS: i64 = 10_000;
 /// Wake-ups worked on at the same time.
 const AT_ONCE: usize = 32;
 /// Looked at the store without being told to, at least so often: the safety net below lost notices.
