@@ -1,13 +1,17 @@
 //! `examples/hello-web`, built into the command, so that the demo needs no repository.
 
+use std::borrow::Cow;
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use crate::location::shell_word;
+
 /// Where the sample installs itself, as its files say it.
 const DIRECTORY: &str = "/opt/hello-web";
-const PORT: &str = "HELLO_WEB_PORT='8080'";
+const DIRECTORY_SETTING: &str = "HELLO_WEB_DIR='/opt/hello-web'";
+const PORT_SETTING: &str = "HELLO_WEB_PORT='8080'";
 
 macro_rules! files {
     ($($path:literal: $mode:literal),* $(,)?) => {
@@ -40,17 +44,23 @@ pub(crate) fn write(bundle: &Path, destination: &str, port: u16) -> io::Result<(
         if let Some(parent) = target.parent() {
             fs::create_dir_all(parent)?;
         }
-        if matches!(*path, "appspec.yml" | "hello-web.env") {
-            let text = String::from_utf8_lossy(content)
-                .replace(DIRECTORY, destination)
-                .replace(PORT, &format!("HELLO_WEB_PORT='{port}'"));
-            fs::write(&target, text)?;
-        } else {
-            fs::write(&target, content)?;
-        }
+        fs::write(&target, render(path, content, destination, port).as_ref())?;
         fs::set_permissions(&target, fs::Permissions::from_mode(*mode))?;
     }
     Ok(())
+}
+
+fn render<'a>(path: &str, content: &'a [u8], destination: &str, port: u16) -> Cow<'a, [u8]> {
+    let text = || String::from_utf8_lossy(content);
+    let changed = match path {
+        // A JSON string is a YAML string, whatever is in it.
+        "appspec.yml" => text().replace(DIRECTORY, &serde_json::Value::from(destination).to_string()),
+        "hello-web.env" => text()
+            .replace(DIRECTORY_SETTING, &format!("HELLO_WEB_DIR={}", shell_word(destination)))
+            .replace(PORT_SETTING, &format!("HELLO_WEB_PORT={port}")),
+        _ => return Cow::Borrowed(content),
+    };
+    Cow::Owned(changed.into_bytes())
 }
 
 #[cfg(test)]
@@ -78,17 +88,23 @@ mod tests {
     }
 
     #[test]
-    fn destination_and_port_are_changed_everywhere() {
-        let dir = tempfile::tempdir().unwrap();
-        write(dir.path(), "/scratch/app", 12345).unwrap();
-        let appspec = fs::read_to_string(dir.path().join("appspec.yml")).unwrap();
-        let spec = parse(&appspec, Os::Linux).unwrap();
-        assert_eq!(spec.files[0].destination, "/scratch/app");
-        assert_eq!(spec.permissions[0].object, "/scratch/app");
-        let settings = fs::read_to_string(dir.path().join("hello-web.env")).unwrap();
-        assert!(
-            settings.contains("HELLO_WEB_DIR='/scratch/app'") && settings.contains("HELLO_WEB_PORT='12345'")
-        );
-        assert!(!(appspec + &settings).contains(DIRECTORY));
+    fn destination_and_port_are_changed_everywhere_whatever_the_destination_is_called() {
+        for destination in ["/scratch/app", "/it's # \"here\": $HOME/app"] {
+            let dir = tempfile::tempdir().unwrap();
+            write(dir.path(), destination, 12345).unwrap();
+            let appspec = fs::read_to_string(dir.path().join("appspec.yml")).unwrap();
+            let spec = parse(&appspec, Os::Linux).unwrap();
+            assert_eq!(spec.files[0].destination, destination);
+            assert_eq!(spec.permissions[0].object, destination);
+            assert!(!appspec.contains(DIRECTORY));
+
+            let script = ". ./hello-web.env && printf '%s %s' \"$HELLO_WEB_DIR\" \"$HELLO_WEB_PORT\"";
+            let shell = std::process::Command::new("/bin/sh")
+                .args(["-c", script])
+                .current_dir(dir.path())
+                .output()
+                .unwrap();
+            assert_eq!(String::from_utf8(shell.stdout).unwrap(), format!("{destination} 12345"));
+        }
     }
 }
