@@ -75,6 +75,8 @@ impl Stage {
             .arg(&script)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
+            // Another Ctrl-C must not reach it.
+            .process_group(0)
             .kill_on_drop(true)
             .status();
         let status = tokio::time::timeout(Duration::from_secs(30), run)
