@@ -8,7 +8,6 @@ import urllib.request
 
 import boto3.s3.transfer
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from harness import Agent, bundle
@@ -157,8 +156,8 @@ def test_long_listings_come_in_pages(s3, bucket):
 
 def test_a_presigned_address_opens_one_object(shared_server, s3, bucket):
     s3.put_object(Bucket=bucket, Key="shared.txt", Body=b"for you")
-    signer = shared_server.client("s3", config=Config(signature_version="s3v4", s3={"addressing_style": "path"}))
-    address = signer.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "shared.txt"}, ExpiresIn=60)
+    address = shared_server.aws("s3", "presign", f"s3://{bucket}/shared.txt", "--expires-in", "60").stdout.strip()
+    assert "X-Amz-Signature" in address
     context = ssl.create_default_context(cafile=str(shared_server.directory / "ca.pem"))
 
     def get(url):

@@ -126,9 +126,11 @@ pub(super) async fn write_files(
             "the first administrator key does not exist any more; the credentials file stays as it is"
         );
     }
-    // Path style: a bucket's name in front of our host name would need DNS and a certificate for it.
+    // Path style: a bucket's name in front of our host name would need DNS and a certificate for it. In us-east-1 the
+    // AWS CLI would presign with the signatures of before SigV4, which are not accepted here (D-05).
     let client_config = format!(
-        "# Written by slipway server.\n[default]\nregion = {}\ns3 =\n    addressing_style = path\n",
+        "# Written by slipway server.\n[default]\nregion = {}\ns3 =\n    addressing_style = path\n    \
+         signature_version = s3v4\n",
         config.region
     );
     files::write_atomic(&directory.join(CONFIG), client_config.as_bytes(), files::PUBLIC)?;
