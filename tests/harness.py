@@ -192,6 +192,13 @@ class Api:
         headers = {name.lower(): value for name, value in answer.headers.items()}
         return Answer(answer.status_code, headers, answer.content)
 
+    def command(self, operation: str, service: str = "codedeploy-commands", prefix: str = "CodeDeployCommandService_v20141006", **parameters) -> Answer:
+        """A call of the agent command service."""
+        request = self.request(operation, json.dumps(parameters).encode())
+        request.headers.replace_header("X-Amz-Target", f"{prefix}.{operation}")
+        request.headers["x-amz-codedeploy-agent-version"] = "TEST_1.8.1"
+        return self.send(self.sign(request, service))
+
     def raw(self, operation: str, body: bytes) -> Answer:
         return self.send(self.sign(self.request(operation, body)))
 
@@ -220,6 +227,11 @@ class Agent:
         return self.directory / "root"
 
     @property
+    def arn(self) -> str:
+        """What it signs and polls as."""
+        return f"arn:aws:iam::{ACCOUNT}:user/AWS/CodeDeploy/{self.name}"
+
+    @property
     def config(self) -> Path:
         return self.directory / "codedeployagent.yml"
 
@@ -232,6 +244,16 @@ class Agent:
         self.server.aws("deploy", "register", "--instance-name", self.name, "--tags", *self.tags.split(), cwd=self.directory)
         self.write_config()
         return self
+
+    def keys(self) -> tuple[str, str]:
+        """The access key that registration wrote."""
+        text = (self.directory / "codedeploy.onpremises.yml").read_text()
+        values = dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
+        return values["aws_access_key_id"].strip(), values["aws_secret_access_key"].strip()
+
+    def api(self) -> Api:
+        """The wire, signed as this host."""
+        return self.server.api(keys=self.keys())
 
     def write_config(self) -> None:
         settings = {

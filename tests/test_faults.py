@@ -2,11 +2,8 @@
 
 import json
 
-import boto3
 import pytest
-from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from botocore.httpsession import URLLib3Session
 
@@ -87,37 +84,21 @@ def test_a_second_server_on_the_same_directory_is_refused(server):
     assert str(server.directory) in second.stderr
 
 
-def call(server, operation, body, access_key, secret_key, token=None, service="codedeploy-commands", prefix="CodeDeployCommandService_v20141006"):
-    """A signed call of the agent command service."""
-    request = AWSRequest("POST", server.url + "/", data=json.dumps(body), headers={
-        "Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": f"{prefix}.{operation}", "x-amz-codedeploy-agent-version": "TEST_1.8.1"})
-    SigV4Auth(Credentials(access_key, secret_key, token), service, "us-east-1").add_auth(request)
-    answer = URLLib3Session(verify=str(server.directory / "ca.pem")).send(request.prepare())
-    return answer.status_code, json.loads(answer.content or b"{}")
-
-
-def keys_of(agent):
-    text = (agent.directory / "codedeploy.onpremises.yml").read_text()
-    values = dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
-    return values["aws_access_key_id"].strip(), values["aws_secret_access_key"].strip()
-
-
 def test_a_foreign_host_identity_is_refused_and_logged(server, tmp_path):
     """AP-07, AG-166: an identity polls as itself only; a deregistered one not at all."""
     one, two = (Agent(f"host{n}", tmp_path / f"host{n}", server).register() for n in (1, 2))
-    identity = f"arn:aws:iam::{ACCOUNT}:user/AWS/CodeDeploy/"
-    status, answer = call(server, "PollHostCommand", {"HostIdentifier": identity + "host2"}, *keys_of(one))
-    assert (status, answer["__type"]) == (400, "AccessDeniedException")
+    answer = one.api().command("PollHostCommand", HostIdentifier=two.arn)
+    assert (answer.status, answer.code) == (400, "AccessDeniedException")
     assert "a foreign host identity was refused" in server.log()
     server.client("codedeploy").deregister_on_premises_instance(instanceName="host2")
-    status, answer = call(server, "PollHostCommand", {"HostIdentifier": identity + "host2"}, *keys_of(two))
-    assert (status, answer["__type"]) == (400, "AccessDeniedException")
+    answer = two.api().command("PollHostCommand", HostIdentifier=two.arn)
+    assert (answer.status, answer.code) == (400, "AccessDeniedException")
 
 
 def test_a_host_may_not_use_the_rest_of_the_api(server, tmp_path):
     """Deny by default: the key on a host reads S3 and polls, nothing else."""
     agent = Agent("host1", tmp_path / "host1", server).register()
-    key, secret = keys_of(agent)
+    key, secret = agent.keys()
     client = server.client("codedeploy", aws_access_key_id=key, aws_secret_access_key=secret)
     with pytest.raises(ClientError) as denied:
         client.list_applications()
@@ -130,20 +111,12 @@ def test_another_hosts_command_cannot_be_reported(fleet, tmp_path):
     fleet.push(bundle(tmp_path / "v1", "version: 0.0\nos: linux\n", {}))
     deployment = fleet.deploy()
     one, two = fleet.agents
-    identity = f"arn:aws:iam::{ACCOUNT}:user/AWS/CodeDeploy/host1"
-
-    def poll():
-        _, answer = call(fleet.server, "PollHostCommand", {"HostIdentifier": identity}, *keys_of(one))
-        return answer.get("HostCommand")
-
-    command = eventually(poll, "a command for host1")
-    stolen = {"HostCommandIdentifier": command["HostCommandIdentifier"], "CommandStatus": "Failed"}
-    status, answer = call(fleet.server, "PutHostCommandComplete", stolen, *keys_of(two))
-    assert (status, answer["__type"]) == (400, "ClientException")
+    command = eventually(lambda: one.api().command("PollHostCommand", HostIdentifier=one.arn).body.get("HostCommand"), "a command for host1")
+    for thief, identifier in ((two, command["HostCommandIdentifier"]), (one, "hci-0")):
+        for operation, more in (("PutHostCommandComplete", {"CommandStatus": "Failed"}), ("PutHostCommandAcknowledgement", {}), ("PostHostCommandUpdate", {})):
+            answer = thief.api().command(operation, HostCommandIdentifier=identifier, **more)
+            assert (answer.status, answer.code) == (400, "ClientException"), operation
     assert fleet.events(deployment, "host1")["ApplicationStop"]["status"] != "Failed"
-    invented = {"HostCommandIdentifier": "hci-0", "CommandStatus": "Failed"}
-    status, answer = call(fleet.server, "PutHostCommandComplete", invented, *keys_of(one))
-    assert (status, answer["__type"]) == (400, "ClientException")
 
 
 def test_an_agent_with_another_pinned_certificate_runs_nothing(fleet, tmp_path):

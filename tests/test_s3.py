@@ -199,9 +199,8 @@ def test_a_hosts_key_reads_and_no_more(shared_server, s3, bucket, tmp_path):
     """AG-188: s3:Get* and s3:List*; deregistered, it opens nothing."""
     s3.put_object(Bucket=bucket, Key="k", Body=b"x")
     agent = Agent("reader", tmp_path / "reader", shared_server).register()
-    text = (agent.directory / "codedeploy.onpremises.yml").read_text()
-    values = dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
-    host = shared_server.client("s3", aws_access_key_id=values["aws_access_key_id"], aws_secret_access_key=values["aws_secret_access_key"])
+    key, secret = agent.keys()
+    host = shared_server.client("s3", aws_access_key_id=key, aws_secret_access_key=secret)
     assert host.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
     assert host.list_objects_v2(Bucket=bucket)["KeyCount"] == 1
     for call in (
