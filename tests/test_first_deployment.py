@@ -27,9 +27,9 @@ def revision(directory, destination, text, extra_files=None):
 
 def test_three_hosts_from_registration_to_files_logs_and_views(fleet, tmp_path):
     """Scenario 12 of file 04 and 1 of file 03 with our agent: AG-187..AG-190, CF-353, DP-106, AG-071..AG-076."""
-    fleet.set_up(agents=3)
+    # One machine, three agents, one destination: one after another, and over the files of the one before.
+    fleet.set_up(agents=3, config="CodeDeployDefault.OneAtATime")
     destination = tmp_path / "installed"
-    # One machine, three agents: OVERWRITE keeps the second and third from failing over the first one's files.
     fleet.push(revision(tmp_path / "v1", destination, "one"))
     deployment = fleet.deploy(fileExistsBehavior="OVERWRITE")
     fleet.server.aws("deploy", "wait", "deployment-successful", "--deployment-id", deployment)
