@@ -39,11 +39,12 @@ def machine() -> list[tuple[str, str]]:
 
     rustc = subprocess.run(["rustc", "--version"], capture_output=True, text=True, cwd=REPOSITORY).stdout.strip()
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=REPOSITORY).stdout.strip()
+    changed = subprocess.run(["git", "status", "--porcelain", "--", "Cargo.toml", "Cargo.lock", "crates"], capture_output=True, text=True, cwd=REPOSITORY).stdout
     memory = int(first("/proc/meminfo", "MemTotal").split()[0]) / 1024 / 1024
     scratch = subprocess.run(["stat", "-f", "-c", "%T", REPOSITORY], capture_output=True, text=True).stdout.strip()
     return [
         ("date", datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")),
-        ("commit", commit),
+        ("commit", commit + (" with changes" if changed.strip() else "")),
         ("processors", f"{os.cpu_count()} x {first('/proc/cpuinfo', 'model name')}"),
         ("load before", " ".join(f"{value:.1f}" for value in os.getloadavg())),
         ("memory", f"{memory:.1f} GiB"),
@@ -115,23 +116,25 @@ class Bench:
             self.deploy_many(key, what)
 
     def deploy_many(self, key: str, what: str) -> None:
-        walls, servers = [], []
-        self.deploy(key)  # Connections, caches.
-        self.deploy(key)
-        for _ in range(self.options.runs):
-            wall, info = self.deploy(key)
+        for _ in range(3):
+            self.deploy(key)  # Connections, caches.
+        watched = [self.deploy(key) for _ in range(self.options.runs)]
+        # Whoever asks all the time takes processor time from what is measured: so once more, asking late.
+        alone = [self.deploy(key, patience=0.3) for _ in range(self.options.runs)]
+        for _, info in watched + alone:
             if info["status"] != "Succeeded":
                 print(f"a deployment ended {info['status']}: {info.get('errorInformation')}", flush=True)
                 return
-            walls.append(wall)
-            servers.append((info["completeTime"] - info["createTime"]).total_seconds() * 1000)
-        for name, values, aim in [("by the server's clock", servers, "< 150 ms"), ("as the client sees it", walls, "")]:
-            self.row(f"{what}, {name}, median", f"{statistics.median(values):.0f} ms", aim)
+        servers = [(info["completeTime"] - info["createTime"]).total_seconds() * 1000 for _, info in alone]
+        walls = [wall for wall, _ in watched]
+        for name, values in [("by the server's clock", servers), ("as a client sees it that asks", walls)]:
+            self.row(f"{what}, {name}, median", f"{statistics.median(values):.0f} ms", "< 150 ms")
             self.row(f"{what}, {name}, p95", f"{percentile(values, 0.95):.0f} ms")
 
-    def deploy(self, key: str) -> tuple[float, dict]:
+    def deploy(self, key: str, patience: float = 0) -> tuple[float, dict]:
         started = time.monotonic()
         self.last = self.fleet.deploy(key=key)
+        time.sleep(patience)
         while True:
             info = self.fleet.info(self.last)
             if info["status"] in {"Succeeded", "Failed", "Stopped"}:
@@ -167,7 +170,8 @@ class Bench:
         result = subprocess.run([program, self.directory], capture_output=True, text=True, timeout=300)
         for line in (result.stdout or result.stderr).splitlines():
             what, _, value = line.partition(":")
-            self.row(f"store, {' '.join(what.split())}", " ".join(value.split()))
+            what = " ".join(what.split()).replace("1 committers", "1 committer")
+            self.row(f"store, {what}", " ".join(value.split()))
 
 
 def report(facts: list[tuple[str, str]], rows: list[tuple[str, str, str]]) -> str:
