@@ -1,7 +1,10 @@
 """The object store as AWS CLI and boto3 use it, and as far as a host's key reaches."""
 
+import contextlib
 import hashlib
+import http.client
 import os
+import socket
 import ssl
 import urllib.error
 import urllib.request
@@ -254,3 +257,30 @@ def test_a_bundle_that_is_not_the_registered_one_is_not_deployed(fleet, tmp_path
     assert fleet.ended(deployment)["status"] == "Failed"
     message = fleet.events(deployment, "host1")["DownloadBundle"]["diagnostics"]["message"]
     assert "NoSuchKey" in message and "s3://revisions/none.zip" in message
+
+
+@pytest.mark.parametrize("path", ["/t-nobody/key", "/", "/healthz"])
+def test_a_request_that_is_answered_before_its_body_is_read_leaves_the_connection_in_order(shared_server, path):
+    """Clients send their next request without asking."""
+    host, port = shared_server.url.removeprefix("https://").split(":")
+    connection = http.client.HTTPSConnection(host, int(port), context=ssl.create_default_context(cafile=shared_server.directory / "ca.pem"))
+    authorization = "AWS4-HMAC-SHA256 Credential=AKIAAAAAAAAAAAAAAAAA/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=00"
+    with contextlib.closing(connection):
+        connection.request("PUT", path, body=b"x" * (1 << 20), headers={"Authorization": authorization, "x-amz-content-sha256": "UNSIGNED-PAYLOAD"})
+        answer = connection.getresponse()
+        assert answer.status >= 400 and answer.read()
+        connection.auto_open = False
+        connection.request("GET", "/healthz")
+        assert connection.getresponse().status == 200
+
+
+def test_a_client_that_asks_before_it_sends_is_told_that_the_connection_ends(shared_server):
+    """`Expect: 100-continue`, which boto3 and curl send with uploads: a refusal comes instead of the invitation."""
+    host, port = shared_server.url.removeprefix("https://").split(":")
+    context = ssl.create_default_context(cafile=shared_server.directory / "ca.pem")
+    with socket.create_connection((host, int(port))) as plain, context.wrap_socket(plain, server_hostname=host) as stream:
+        stream.sendall(b"PUT /t-nobody/key HTTP/1.1\r\nHost: x\r\nAuthorization: AWS4-HMAC-SHA256 Credential=A/20260101/us-east-1/s3/aws4_request\r\n"
+                       b"Content-Length: 1000000\r\nExpect: 100-continue\r\n\r\n")
+        received = b"".join(iter(lambda: stream.recv(65536), b"")).lower()
+    assert received.startswith(b"http/1.1 4"), received
+    assert b"\r\nconnection: close\r\n" in received

@@ -39,7 +39,7 @@ pub fn cleanup(instructions_dir: &Path, group_id: &str) -> Result<Cleaned, Insta
                 cleaned.notes.push(note);
             }
         } else {
-            undo(Path::new(OsStr::from_bytes(line)), &mut cleaned)?;
+            undo(Path::new(OsStr::from_bytes(line)), &record, &mut cleaned)?;
         }
     }
     // The instructions describe files that are gone now (AS-039).
@@ -48,14 +48,14 @@ pub fn cleanup(instructions_dir: &Path, group_id: &str) -> Result<Cleaned, Insta
     Ok(cleaned)
 }
 
-fn undo(path: &Path, cleaned: &mut Cleaned) -> Result<(), InstallError> {
+fn undo(path: &Path, record: &Path, cleaned: &mut Cleaned) -> Result<(), InstallError> {
     if !path.is_absolute() {
         cleaned.notes.push(format!("{} is not an absolute path and was left alone", path.display()));
         return Ok(());
     }
     let metadata = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
-        Err(error) if is_gone(&error) => return remove_unfinished(path),
+        Err(error) if is_gone(&error) => return remove_unfinished(record, path),
         Err(error) => return Err(InstallError::io(path, error)),
     };
     if !metadata.is_dir() {
@@ -64,7 +64,7 @@ fn undo(path: &Path, cleaned: &mut Cleaned) -> Result<(), InstallError> {
             Err(error) if is_gone(&error) => {}
             Err(error) => return Err(InstallError::io(path, error)),
         }
-        return remove_unfinished(path);
+        return remove_unfinished(record, path);
     }
     match fs::remove_dir(path) {
         Ok(()) => cleaned.directories += 1,
@@ -81,8 +81,8 @@ fn is_gone(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-fn remove_unfinished(path: &Path) -> Result<(), InstallError> {
-    let unfinished = unfinished(path);
+fn remove_unfinished(record: &Path, path: &Path) -> Result<(), InstallError> {
+    let unfinished = unfinished(record, path);
     match fs::remove_file(&unfinished) {
         Err(error) if !is_gone(&error) => Err(InstallError::io(&unfinished, error)),
         _ => Ok(()),

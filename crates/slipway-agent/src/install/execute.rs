@@ -30,7 +30,7 @@ pub(super) fn execute(plan: &Plan, record: &mut CleanupRecord) -> Result<(usize,
         let before = record.length();
         let ends = record.announce(batch.iter().filter_map(path_made))?;
         for (index, instruction) in batch.iter().enumerate() {
-            if let Err(error) = make(instruction) {
+            if let Err(error) = make(instruction, record.path()) {
                 // The failed object did not take its place: renaming is the last step.
                 record.retract_to(index.checked_sub(1).map_or(before, |last| ends[last]))?;
                 return Err(error);
@@ -77,13 +77,13 @@ fn batch_length(instructions: &[Instruction]) -> usize {
         .count()
 }
 
-fn make(instruction: &Instruction) -> Result<(), InstallError> {
+fn make(instruction: &Instruction, record: &Path) -> Result<(), InstallError> {
     match instruction {
         Instruction::Copy { source, destination, link, replaces } => {
             if *replaces && destination.is_dir() && !destination.is_symlink() {
                 fs::remove_dir(destination).map_err(|error| InstallError::io(destination, error))?;
             }
-            let unfinished = unfinished(destination);
+            let unfinished = unfinished(record, destination);
             remove_if_present(&unfinished)?;
             let result = if *link {
                 copy_link(source, destination, &unfinished)

@@ -19,14 +19,16 @@ pub(super) fn cleanup_file(instructions_dir: &Path, group_id: &str) -> PathBuf {
     instructions_dir.join(format!("{group_id}-cleanup"))
 }
 
-/// Where a file is completed before it takes its place. The name follows from the place, so that a
-/// clean-up finds what a crash left of it.
-pub(super) fn unfinished(path: &Path) -> PathBuf {
+/// Where a file is completed before it takes its place. The name follows from the place and from the record that
+/// announces it: a clean-up finds what a crash left, and two deployments, or two agents, that install into one
+/// directory never write to the same file.
+pub(super) fn unfinished(record: &Path, path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default();
     // FNV-1a: the same in every version of the agent, and short where the name itself may be too long.
-    let hash =
-        path.file_name().unwrap_or_default().as_bytes().iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-        });
+    let hash = [record.as_os_str(), name]
+        .into_iter()
+        .flat_map(|part| part.as_bytes().iter().copied().chain([0]))
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     path.with_file_name(format!(".slipway-{hash:016x}.new"))
 }
 
@@ -116,6 +118,11 @@ impl CleanupRecord {
         self.file.seek(SeekFrom::Start(length)).map_err(failed)?;
         self.length = length;
         self.file.sync_data().map_err(failed)
+    }
+
+    /// The file itself.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     pub(super) fn length(&self) -> u64 {

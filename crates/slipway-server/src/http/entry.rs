@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use futures::FutureExt as _;
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Version, header};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use slipway_artifacts::S3Endpoint;
@@ -18,6 +18,7 @@ use tracing::{Instrument as _, Span, field};
 
 use super::answer::{self, Answer, Dialect};
 use super::authenticate::{self, Authenticator, Claim};
+use super::lent::{self, Lent};
 use super::route::{self, Route};
 use super::{body, json, query};
 use crate::access::RequestContext;
@@ -67,6 +68,8 @@ impl Entry {
             operation = route.operation(),
             caller = field::Empty,
         );
+        let multiplexed = parts.version >= Version::HTTP_2;
+        let (body, lender) = lent::lend(body, parts.headers.contains_key(header::EXPECT));
         let handled = self.handle(route, parts, body, peer, &request_id).instrument(span.clone());
         let mut answer = unless_panicked(handled).await.unwrap_or_else(|| {
             self.metrics.panicked();
@@ -80,20 +83,16 @@ impl Entry {
         if let Ok(value) = HeaderValue::from_str(&request_id) {
             answer.headers_mut().insert(REQUEST_ID, value);
         }
+        if !lender.settle().await && !multiplexed {
+            answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         let took = started.elapsed();
         self.metrics.answered(route.service(), answer.status().as_u16(), took);
         span.in_scope(|| log(route, answer.status(), took));
         answer
     }
 
-    async fn handle(
-        &self,
-        route: Route,
-        parts: Parts,
-        body: Incoming,
-        peer: Peer,
-        request_id: &str,
-    ) -> Answer {
+    async fn handle(&self, route: Route, parts: Parts, body: Lent, peer: Peer, request_id: &str) -> Answer {
         match route {
             Route::Greeting => answer::text(StatusCode::OK, "Slipway\n"),
             Route::Health => self.health().await,
@@ -135,7 +134,7 @@ impl Entry {
         &self,
         route: Route,
         parts: &Parts,
-        body: Incoming,
+        body: Lent,
         peer: Peer,
         request_id: &str,
     ) -> Result<Answer, ApiError> {

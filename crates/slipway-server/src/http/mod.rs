@@ -6,6 +6,7 @@
 //! | `inherit` | the listening socket that a service manager passes in |
 //! | `route` | which service a request is for |
 //! | `entry` | one request: request id, span, panic guard, metrics |
+//! | `body`, `lent` | reading a body within limits, and what is left of one that was refused |
 //! | `authenticate` | signature to caller |
 //! | `credentials` | access key to secret and identity |
 //! | `answer` | bodies and errors in the dialect of each protocol |
@@ -18,6 +19,7 @@ pub(crate) mod credentials;
 mod entry;
 mod inherit;
 mod json;
+mod lent;
 pub mod listen;
 mod query;
 mod route;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::process::Command;
 
 use super::super::cleanup;
@@ -99,7 +100,7 @@ fn as_041_the_next_install_clears_what_a_crash_left() {
     host.install(ALL).unwrap();
     // As a kill between the record and the rename leaves it: recorded, absent, an unfinished file beside.
     let place = host.target("c");
-    fs::write(unfinished(&place), "half").unwrap();
+    fs::write(unfinished(&host.instructions("group-cleanup"), &place), "half").unwrap();
     let mut record = fs::read(host.instructions("group-cleanup")).unwrap();
     record.extend(place.as_os_str().as_bytes());
     record.extend(b"\n/cut/in/the/mid");
@@ -107,6 +108,15 @@ fn as_041_the_next_install_clears_what_a_crash_left() {
     host.revision(&[("c", "2")]);
     host.install(ALL).unwrap();
     assert_eq!(host.names(), ["c"]);
+}
+
+#[test]
+fn two_groups_that_install_into_one_place_complete_their_files_apart() {
+    let place = Path::new("/srv/www/index.html");
+    let (one, other) = (Path::new("/state/one-cleanup"), Path::new("/state/other-cleanup"));
+    assert_ne!(unfinished(one, place), unfinished(other, place));
+    assert_ne!(unfinished(one, place), unfinished(one, Path::new("/srv/www/other.html")));
+    assert_eq!(unfinished(one, place), unfinished(one, place));
 }
 
 #[test]
