@@ -1,6 +1,7 @@
-//! The deployment state machines: pure functions from event and time to state and effects.
+//! The deployment state machines: pure functions from event and time to state and effects; and [`work`], which makes
+//! their steps durable.
 //!
-//! No I/O, no clock, no randomness: `now` and seeds are parameters, so the same code runs in production, in a
+//! The machines know no I/O, no clock, no randomness: `now` and seeds are parameters, so the same code runs in production, in a
 //! property test and in a simulated data centre. Two levels of machine:
 //!
 //! | module | what is in it |
@@ -10,6 +11,7 @@
 //! | [`schedule`] | the order in which the hosts of a deployment are taken (CF-012, CF-013) |
 //! | [`health`] | what a deployment did to the health of a host (CF-010..CF-017) |
 //! | [`text`] | the sentences that users see when something failed |
+//! | [`work`] | the steps of both, made durable in a [`slipway_store::Store`] |
 //!
 //! Both machines have an `apply(event, now)`. It is total: an event that makes no sense in a state is either a typed
 //! refusal, which leaves the machine as it was, or a no-op, chosen on purpose and said where the event is documented.
@@ -39,5 +41,6 @@ pub mod health;
 pub mod schedule;
 pub mod target;
 pub mod text;
+pub mod work;
 
 mod format;

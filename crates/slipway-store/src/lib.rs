@@ -21,13 +21,14 @@
 //! |---|---|
 //! | [`rows`] | the rows and keys |
 //! | [`change`] | change sets and their errors |
-//! | [`sqlite`] | the embedded store |
+//! | `sqlite` | (feature `sqlite`) the embedded store |
 //! | `contract` | (feature `contract`) the promises as tests, for every store to pass |
 
 pub mod change;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 pub mod rows;
+#[cfg(feature = "sqlite")]
 pub mod sqlite;
 
 use async_trait::async_trait;

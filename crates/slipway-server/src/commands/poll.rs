@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use slipway_engine::target::{CommandRef, TargetEvent};
+use slipway_engine::target::CommandRef;
 use slipway_model::arn;
 use slipway_model::lifecycle::EventName;
-use slipway_store::{ChangeSet, CommitError, Kind, Partition, TargetRow};
+use slipway_store::{ChangeSet, Kind, Partition, TargetRow};
 use slipway_wire::ApiError;
 use slipway_wire::commands::{HostCommandInstance, PollHostCommandOutput};
 
@@ -13,10 +13,8 @@ use super::host::Host;
 use super::{id, step_error};
 use crate::access::RequestContext;
 use crate::clock::random;
-use crate::error;
 use crate::hub::Woken;
-use crate::work::WorkError;
-use crate::work::target::{self, MOST_OUTSTANDING, TargetStepError};
+use crate::work::target;
 
 /// Answers with a command as soon as there is one, or empty when the time is over.
 pub(super) async fn poll(context: &RequestContext, host: &Host) -> Result<PollHostCommandOutput, ApiError> {
@@ -28,7 +26,9 @@ pub(super) async fn poll(context: &RequestContext, host: &Host) -> Result<PollHo
         if parking.must_go_home() {
             return Ok(PollHostCommandOutput::default());
         }
-        if let Some(command) = take(context, host).await? {
+        let taken = target::take(&context.control, &host.key).await.map_err(step_error)?;
+        if let Some((row, command, event)) = taken {
+            let command = instance(context, host, &row, &command, event);
             return Ok(PollHostCommandOutput { host_command: Some(command) });
         }
         tokio::select! {
@@ -44,33 +44,6 @@ pub(super) async fn poll(context: &RequestContext, host: &Host) -> Result<PollHo
 fn hold_time(limit_ms: u64) -> Duration {
     let jitter = u64::from(u16::from_le_bytes(random())) * (limit_ms / 6) / u64::from(u16::MAX);
     Duration::from_millis(limit_ms - jitter)
-}
-
-/// Takes the command that has waited longest, if this host may have one more.
-async fn take(context: &RequestContext, host: &Host) -> Result<Option<HostCommandInstance>, ApiError> {
-    let control = &context.control;
-    loop {
-        let Some(row) =
-            control.store.next_command(&host.key, control.clock.now()).await.map_err(error::read)?
-        else {
-            return Ok(None);
-        };
-        let outstanding = control.store.outstanding_commands(&host.key).await.map_err(error::read)?;
-        if !row.outstanding && outstanding >= MOST_OUTSTANDING {
-            return Ok(None);
-        }
-        let event = TargetEvent::HandOut { nonce: u64::from_le_bytes(random()) };
-        match target::apply(control, row, event, ChangeSet::new()).await {
-            Ok((row, step)) => {
-                return Ok(step
-                    .handed_out
-                    .map(|(command, event)| instance(context, host, &row, &command, event)));
-            }
-            // Another poll of the same host, a timer or a stop was faster: look again.
-            Err(TargetStepError::Work(WorkError::Commit(CommitError::Conflict { .. }))) => {}
-            Err(error) => return Err(step_error(error)),
-        }
-    }
 }
 
 fn instance(

@@ -1,57 +1,49 @@
 //! The workers: they carry out what is due.
 //!
-//! There is one loop. It takes due wake-ups, under a lease, from the store, and gives each to the step of its machine:
-//! [`deployment`] or [`target`]. Start-up needs nothing of its own: what was under way when the server ended is due, or
-//! will be when its lease passes.
+//! There is one loop. It takes due wake-ups, under a lease, from the store, and gives each to
+//! [`slipway_engine::work`]: what a step does is there, where the simulator drives it too. Start-up needs nothing of
+//! its own: what was under way when the server ended is due, or will be when its lease passes.
 
-pub mod deployment;
-mod fleet;
-pub mod target;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use slipway_store::{Notice, Wakeup, WakeupKey, Write};
+use slipway_engine::deployment::Pacing;
+pub use slipway_engine::work::{LEASE_MS, Site, WorkError, carry_out, deployment, target};
+use slipway_model::Timestamp;
+use slipway_store::{Notice, Store, Wakeup};
 use tokio::sync::{broadcast, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::control::ControlPlane;
 
-/// How long a claimed wake-up belongs to this node. A step takes milliseconds; a node that died is replaced after this,
-/// and one that was only slow loses to the version of the row.
-const LEASE_MS: i64 = 10_000;
 /// Wake-ups worked on at the same time.
 const AT_ONCE: usize = 32;
 /// Looked at the store without being told to, at least so often: the safety net below lost notices.
 const SAFETY_NET: Duration = Duration::from_secs(5);
 
-/// Why a step could not be done. The wake-up stays leased and comes again.
-#[derive(Debug, thiserror::Error)]
-pub enum WorkError {
-    /// Reading failed.
-    #[error(transparent)]
-    Read(#[from] slipway_store::ReadError),
-    /// Writing failed, or lost against others again and again.
-    #[error(transparent)]
-    Commit(#[from] slipway_store::CommitError),
-    /// A stored machine or record cannot be read.
-    #[error("{what} cannot be read: {cause}")]
-    Damaged {
-        /// Which row.
-        what: String,
-        /// Why.
-        cause: serde_json::Error,
-    },
-    /// A machine refused an event that its row says it must take.
-    #[error("{what} refused a step: {cause}")]
-    Refused {
-        /// Which row.
-        what: String,
-        /// Why.
-        cause: String,
-    },
+impl Site for ControlPlane {
+    fn store(&self) -> &dyn Store {
+        self.store.as_ref()
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn started(&self) -> Timestamp {
+        self.started
+    }
+
+    fn random(&self) -> [u8; 16] {
+        crate::clock::random()
+    }
+
+    fn pacing(&self) -> Pacing {
+        if self.settings.batch_pacing { Pacing::Batch } else { Pacing::RollingWindow }
+    }
 }
 
 /// Starts the workers and the notice dispatcher. They end when `shutdown` becomes true; steps under way are finished.
@@ -136,16 +128,7 @@ async fn dispatch_notices(control: Arc<ControlPlane>, mut shutdown: watch::Recei
 }
 
 async fn work_on(control: &ControlPlane, wakeup: Wakeup) {
-    let result = match &wakeup.key {
-        WakeupKey::Deployment(id) => deployment::work(control, id, &wakeup).await,
-        WakeupKey::Target(key) => target::tick(control, key, &wakeup).await,
-    };
-    if let Err(error) = result {
+    if let Err(error) = carry_out(control, &wakeup).await {
         tracing::error!(wakeup = ?wakeup.key, %error, "a due step failed; it is repeated when its lease has passed");
     }
-}
-
-/// The end of the lease of `wakeup`, as a write.
-fn settle(wakeup: &Wakeup, next: Option<slipway_model::Timestamp>) -> Write {
-    Write::Settle { key: wakeup.key.clone(), seq: wakeup.seq, next }
 }

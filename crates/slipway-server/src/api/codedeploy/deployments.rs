@@ -19,6 +19,7 @@ use super::{configs, convert, revisions};
 use crate::access::RequestContext;
 use crate::clock::random;
 use crate::error::{self, api};
+use crate::work::Site as _;
 use crate::work::deployment::{DeploymentStepError, machine_of, new_machine, record_of, step};
 
 pub(super) async fn create(
@@ -91,7 +92,7 @@ async fn insert(
     mut history: Stored<GroupHistory>,
     record: DeploymentRecord,
 ) -> Result<wire::CreateDeploymentOutput, ApiError> {
-    let machine = new_machine(&record, context.control.settings.batch_pacing);
+    let machine = new_machine(&record, context.control.pacing());
     let row = DeploymentRow {
         id: record.id.clone(),
         scope: record.scope.clone(),

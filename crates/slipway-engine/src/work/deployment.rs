@@ -1,9 +1,7 @@
 //! One step of a deployment: what has happened since the last one goes in, and what follows is made durable with it.
 
-use slipway_engine::deployment::{
-    DeploymentEffect, DeploymentEvent, DeploymentMachine, DeploymentSettings, Pacing,
-};
-use slipway_engine::target::{AbortReason, TargetEvent};
+use crate::deployment::{DeploymentEffect, DeploymentEvent, DeploymentMachine, DeploymentSettings, Pacing};
+use crate::target::{AbortReason, TargetEvent};
 use slipway_model::deployment::DeploymentRecord;
 use slipway_model::resources::{GroupHistory, PastDeployment, RegisteredRevision};
 use slipway_model::status::{DeploymentStatus, TargetStatus};
@@ -13,8 +11,7 @@ use slipway_store::{
     TargetRow, Wakeup, WakeupKey, Write,
 };
 
-use super::{WorkError, fleet, settle, target};
-use crate::control::ControlPlane;
+use super::{Site, WorkError, fleet, settle, target};
 
 /// Ended targets that one step counts; more wait for the next one, which is due at once.
 const BATCH: u32 = 1000;
@@ -28,7 +25,7 @@ pub enum DeploymentStepError {
     NoDeployment,
     /// The machine refused the event.
     #[error(transparent)]
-    Refused(slipway_engine::deployment::DeploymentRefusal),
+    Refused(crate::deployment::DeploymentRefusal),
     /// The store or a stored row is at fault.
     #[error(transparent)]
     Work(#[from] WorkError),
@@ -41,10 +38,10 @@ impl From<slipway_store::ReadError> for DeploymentStepError {
 }
 
 /// The machine of a new deployment.
-pub fn new_machine(record: &DeploymentRecord, batch_pacing: bool) -> DeploymentMachine {
+pub fn new_machine(record: &DeploymentRecord, pacing: Pacing) -> DeploymentMachine {
     DeploymentMachine::new(DeploymentSettings {
         minimum: record.minimum_healthy_hosts,
-        pacing: if batch_pacing { Pacing::Batch } else { Pacing::RollingWindow },
+        pacing,
         run_limit_ms: record.run_limit_ms,
         max_targets: record.max_instances,
         group_name: record.group_name.clone(),
@@ -65,17 +62,17 @@ pub fn machine_of(row: &DeploymentRow) -> Result<DeploymentMachine, WorkError> {
 
 /// Applies one event from outside (a stop request) and makes the result durable; returns the machine as it is then.
 pub async fn step(
-    control: &ControlPlane,
+    site: &impl Site,
     id: &DeploymentId,
     event: &DeploymentEvent,
 ) -> Result<DeploymentMachine, DeploymentStepError> {
     for _ in 0..MOST_RETRIES {
-        let row = control.store.deployment(id).await?.ok_or(DeploymentStepError::NoDeployment)?;
-        let mut step = Step::load(row, control.clock.now())?;
-        step.feed(control, event.clone()).await?;
+        let row = site.store().deployment(id).await?.ok_or(DeploymentStepError::NoDeployment)?;
+        let mut step = Step::load(row, site.now())?;
+        step.feed(site, event.clone()).await?;
         // Targets that are under way are told by the worker, one commit each.
         step.change.push(Write::Wake { key: WakeupKey::Deployment(id.clone()), due: step.now });
-        match step.commit(control).await {
+        match step.commit(site).await {
             Err(CommitError::Conflict { .. }) => {}
             Ok(machine) => return Ok(machine),
             Err(error) => return Err(WorkError::from(error).into()),
@@ -85,17 +82,13 @@ pub async fn step(
 }
 
 /// A deployment has something to do.
-pub(super) async fn work(
-    control: &ControlPlane,
-    id: &DeploymentId,
-    wakeup: &Wakeup,
-) -> Result<(), WorkError> {
+pub(super) async fn work(site: &impl Site, id: &DeploymentId, wakeup: &Wakeup) -> Result<(), WorkError> {
     for _ in 0..MOST_RETRIES {
-        let Some(row) = control.store.deployment(id).await? else {
-            control.store.commit(ChangeSet::new().with(settle(wakeup, None))).await?;
+        let Some(row) = site.store().deployment(id).await? else {
+            site.store().commit(ChangeSet::new().with(settle(wakeup, None))).await?;
             return Ok(());
         };
-        match advance(control, row, wakeup).await {
+        match advance(site, row, wakeup).await {
             Err(DeploymentStepError::Work(WorkError::Commit(CommitError::Conflict { .. }))) => {}
             Err(DeploymentStepError::Work(error)) => return Err(error),
             Err(DeploymentStepError::Refused(cause)) => {
@@ -110,22 +103,18 @@ pub(super) async fn work(
     Err(CommitError::Conflict { what: id.to_string() }.into())
 }
 
-async fn advance(
-    control: &ControlPlane,
-    row: DeploymentRow,
-    wakeup: &Wakeup,
-) -> Result<(), DeploymentStepError> {
+async fn advance(site: &impl Site, row: DeploymentRow, wakeup: &Wakeup) -> Result<(), DeploymentStepError> {
     let id = row.id.clone();
-    let ended = control.store.uncounted_targets(&id, BATCH).await?;
-    let mut step = Step::load(row, control.clock.now())?;
+    let ended = site.store().uncounted_targets(&id, BATCH).await?;
+    let mut step = Step::load(row, site.now())?;
     if step.machine.status() == DeploymentStatus::Created {
-        step.feed(control, DeploymentEvent::Start).await?;
+        step.feed(site, DeploymentEvent::Start).await?;
     }
     if !ended.is_empty() {
-        step.count(control, &ended).await?;
+        step.count(site, &ended).await?;
     }
     if step.machine.deadline().is_some_and(|deadline| deadline <= step.now) {
-        step.feed(control, DeploymentEvent::Tick).await?;
+        step.feed(site, DeploymentEvent::Tick).await?;
     }
     let more = ended.len() == BATCH as usize;
     let next = if more { Some(step.now) } else { step.machine.deadline() };
@@ -134,11 +123,10 @@ async fn advance(
     if abort.is_none() {
         step.change.push(settle(wakeup, next));
     }
-    let machine = step.commit(control).await.map_err(WorkError::from)?;
+    let machine = step.commit(site).await.map_err(WorkError::from)?;
     if let Some(reason) = abort {
-        abort_active(control, &id, reason).await?;
-        control
-            .store
+        abort_active(site, &id, reason).await?;
+        site.store()
             .commit(ChangeSet::new().with(settle(wakeup, if more { next } else { machine.deadline() })))
             .await
             .map_err(WorkError::from)?;
@@ -147,15 +135,11 @@ async fn advance(
 }
 
 /// Tells every target that is under way that the deployment has been given up.
-async fn abort_active(
-    control: &ControlPlane,
-    id: &DeploymentId,
-    reason: AbortReason,
-) -> Result<(), WorkError> {
+async fn abort_active(site: &impl Site, id: &DeploymentId, reason: AbortReason) -> Result<(), WorkError> {
     let mut from = 0;
     loop {
-        let page = control
-            .store
+        let page = site
+            .store()
             .targets(&TargetQuery {
                 deployment: id.clone(),
                 statuses: vec![TargetStatus::InProgress],
@@ -166,7 +150,7 @@ async fn abort_active(
         let Some(last) = page.last() else { return Ok(()) };
         from = last.key.ordinal + 1;
         for row in &page {
-            target::abort(control, &row.key, reason).await?;
+            target::abort(site, &row.key, reason).await?;
         }
     }
 }
@@ -191,17 +175,13 @@ impl Step {
     }
 
     /// Applies an event and everything that follows from it, until nothing more does.
-    async fn feed(
-        &mut self,
-        control: &ControlPlane,
-        event: DeploymentEvent,
-    ) -> Result<(), DeploymentStepError> {
+    async fn feed(&mut self, site: &impl Site, event: DeploymentEvent) -> Result<(), DeploymentStepError> {
         let mut events = std::collections::VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
             let effects = self.machine.apply(event, self.now).map_err(DeploymentStepError::Refused)?;
             self.changed = true;
             for effect in effects {
-                if let Some(follow_up) = self.carry_out(control, effect).await? {
+                if let Some(follow_up) = self.carry_out(site, effect).await? {
                     events.push_back(follow_up);
                 }
             }
@@ -209,18 +189,14 @@ impl Step {
         Ok(())
     }
 
-    async fn count(
-        &mut self,
-        control: &ControlPlane,
-        ended: &[TargetRow],
-    ) -> Result<(), DeploymentStepError> {
+    async fn count(&mut self, site: &impl Site, ended: &[TargetRow]) -> Result<(), DeploymentStepError> {
         let with = |status: TargetStatus| u32::try_from(ended.iter().filter(|t| t.status == status).count());
         let event = DeploymentEvent::TargetsEnded {
             succeeded: with(TargetStatus::Succeeded).unwrap_or(u32::MAX),
             failed: with(TargetStatus::Failed).unwrap_or(u32::MAX),
             skipped: with(TargetStatus::Skipped).unwrap_or(u32::MAX),
         };
-        self.feed(control, event).await?;
+        self.feed(site, event).await?;
         self.change.push(Write::MarkCounted {
             deployment: self.record.id.clone(),
             ordinals: ended.iter().map(|t| t.key.ordinal).collect(),
@@ -230,12 +206,12 @@ impl Step {
 
     async fn carry_out(
         &mut self,
-        control: &ControlPlane,
+        site: &impl Site,
         effect: DeploymentEffect,
     ) -> Result<Option<DeploymentEvent>, DeploymentStepError> {
         match effect {
             DeploymentEffect::ResolveFleet => {
-                let fleet = fleet::resolve(control, &self.record, self.now).await?;
+                let fleet = fleet::resolve(site, &self.record, self.now).await?;
                 let total = u32::try_from(fleet.targets.len()).unwrap_or(u32::MAX);
                 // A fleet beyond the quota fails the deployment and is not written down host by host.
                 self.resolved = if total <= self.record.max_instances { fleet.targets } else { Vec::new() };
@@ -245,20 +221,20 @@ impl Step {
                 }));
             }
             DeploymentEffect::StartTargets { first, count } => {
-                self.start_targets(control, first, count).await?;
+                self.start_targets(site, first, count).await?;
             }
             DeploymentEffect::SkipWaiting { first } => self.skip_waiting(first)?,
             // The machine remembers it, and the worker tells the targets when this step is durable.
             DeploymentEffect::AbortActive(_) => {}
             DeploymentEffect::StatusChanged(status) => self.note_status(status),
-            DeploymentEffect::Finished { status, .. } => self.finish(control, status).await?,
+            DeploymentEffect::Finished { status, .. } => self.finish(site, status).await?,
         }
         Ok(None)
     }
 
     async fn start_targets(
         &mut self,
-        control: &ControlPlane,
+        site: &impl Site,
         first: u32,
         count: u32,
     ) -> Result<(), DeploymentStepError> {
@@ -269,7 +245,7 @@ impl Step {
                 from: first,
                 limit: count,
             };
-            for mut row in control.store.targets(&query).await? {
+            for mut row in site.store().targets(&query).await? {
                 self.start_one(&mut row, true)?;
             }
         } else {
@@ -338,7 +314,7 @@ impl Step {
     /// The group remembers how its deployment ended; after a success the revision becomes the group's (CF-014, D-26).
     async fn finish(
         &mut self,
-        control: &ControlPlane,
+        site: &impl Site,
         status: DeploymentStatus,
     ) -> Result<(), DeploymentStepError> {
         let past = PastDeployment {
@@ -354,7 +330,7 @@ impl Step {
             name: self.record.group_id.clone(),
         };
         // A group that was deleted meanwhile has no history any more, and gets none.
-        if let Some(mut document) = control.store.document(&key).await? {
+        if let Some(mut document) = site.store().document(&key).await? {
             let mut history: GroupHistory = parse(&document.body, "history of a deployment group")?;
             history.last_attempted = Some(past.clone());
             if status == DeploymentStatus::Succeeded {
@@ -365,19 +341,19 @@ impl Step {
             self.change.push(Write::Replace(document));
         }
         if status == DeploymentStatus::Succeeded {
-            self.remember_target_revision(control).await?;
+            self.remember_target_revision(site).await?;
         }
         Ok(())
     }
 
-    async fn remember_target_revision(&mut self, control: &ControlPlane) -> Result<(), DeploymentStepError> {
+    async fn remember_target_revision(&mut self, site: &impl Site) -> Result<(), DeploymentStepError> {
         let key = DocumentKey {
             partition: Partition::Regional(self.record.scope.clone()),
             kind: Kind::Revision,
             parent: self.record.application_id.clone(),
             name: self.record.revision.identity(),
         };
-        if let Some(mut document) = control.store.document(&key).await? {
+        if let Some(mut document) = site.store().document(&key).await? {
             let mut revision: RegisteredRevision = parse(&document.body, "revision")?;
             if !revision.group_ids.contains(&self.record.group_id) {
                 revision.group_ids.push(self.record.group_id.clone());
@@ -388,7 +364,7 @@ impl Step {
         Ok(())
     }
 
-    async fn commit(mut self, control: &ControlPlane) -> Result<DeploymentMachine, CommitError> {
+    async fn commit(mut self, site: &impl Site) -> Result<DeploymentMachine, CommitError> {
         if self.changed {
             let update = Write::UpdateDeployment {
                 id: self.row.id.clone(),
@@ -404,7 +380,7 @@ impl Step {
             self.change.writes = writes;
             self.change.notify(Notice::DeploymentChanged(self.row.id.clone()));
         }
-        control.store.commit(self.change).await?;
+        site.store().commit(self.change).await?;
         Ok(self.machine)
     }
 }

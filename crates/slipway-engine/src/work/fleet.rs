@@ -2,16 +2,15 @@
 
 use std::collections::HashMap;
 
-use slipway_engine::health::{InstanceHealth, RevisionHealth};
-use slipway_engine::schedule::{HostHealth, order_hosts};
-use slipway_engine::target::{EVENT_GRACE_MS, TargetLimits, TargetMachine};
+use crate::health::{InstanceHealth, RevisionHealth};
+use crate::schedule::{HostHealth, order_hosts};
+use crate::target::{EVENT_GRACE_MS, TargetLimits, TargetMachine};
 use slipway_model::Timestamp;
 use slipway_model::deployment::DeploymentRecord;
 use slipway_model::resources::OnPremisesInstance;
 use slipway_store::{HealthRow, Kind, Partition, TargetKey, TargetRow};
 
-use super::WorkError;
-use crate::control::ControlPlane;
+use super::{Site, WorkError};
 
 const PAGE: u32 = 1000;
 
@@ -23,13 +22,13 @@ pub(super) struct Fleet {
 
 /// Resolves the deployment's group to hosts, by the tags that they have now (CF-210, AG-147).
 pub(super) async fn resolve(
-    control: &ControlPlane,
+    site: &impl Site,
     record: &DeploymentRecord,
     now: Timestamp,
 ) -> Result<Fleet, WorkError> {
-    let instances = selected_instances(control, record).await?;
-    let health: HashMap<String, HealthRow> = control
-        .store
+    let instances = selected_instances(site, record).await?;
+    let health: HashMap<String, HealthRow> = site
+        .store()
         .host_health(&record.group_id)
         .await?
         .into_iter()
@@ -83,7 +82,7 @@ pub(super) fn waiting_machine(record: &DeploymentRecord) -> TargetMachine {
 }
 
 async fn selected_instances(
-    control: &ControlPlane,
+    site: &impl Site,
     record: &DeploymentRecord,
 ) -> Result<Vec<OnPremisesInstance>, WorkError> {
     let Some(selection) = &record.on_premises else { return Ok(Vec::new()) };
@@ -92,7 +91,7 @@ async fn selected_instances(
     let mut after: Option<String> = None;
     loop {
         let page =
-            control.store.documents(&partition, Kind::OnPremisesInstance, "", after.as_deref(), PAGE).await?;
+            site.store().documents(&partition, Kind::OnPremisesInstance, "", after.as_deref(), PAGE).await?;
         for document in &page {
             let instance: OnPremisesInstance = serde_json::from_str(&document.body).map_err(|cause| {
                 WorkError::Damaged { what: format!("on-premises instance {}", document.key.name), cause }

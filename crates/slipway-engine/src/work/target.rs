@@ -1,16 +1,16 @@
 //! One step of a target: load, apply, commit where the version is still what was read.
 
-use slipway_engine::target::{AbortReason, Refusal, TargetEvent, TargetMachine, TargetNote, TargetStep};
+use crate::target::{AbortReason, CommandRef, Refusal, TargetEvent, TargetMachine, TargetNote, TargetStep};
 use slipway_model::Timestamp;
 use slipway_model::deployment::DeploymentRecord;
+use slipway_model::lifecycle::EventName;
 use slipway_model::status::TargetStatus;
 use slipway_store::{
     ChangeSet, CommitError, EventRow, HealthRow, Notice, ReadError, TargetKey, TargetRow, Wakeup, WakeupKey,
     Write,
 };
 
-use super::{WorkError, settle};
-use crate::control::ControlPlane;
+use super::{Site, WorkError, settle};
 
 /// Most commands that one host may have been given and not finished (AP-38).
 pub const MOST_OUTSTANDING: u32 = 16;
@@ -45,13 +45,13 @@ impl From<ReadError> for TargetStepError {
 
 /// Applies `event` to a target and makes the result durable, trying again when someone else was faster.
 pub async fn step(
-    control: &ControlPlane,
+    site: &impl Site,
     key: &TargetKey,
     event: &TargetEvent,
 ) -> Result<(TargetRow, TargetStep), TargetStepError> {
     for _ in 0..MOST_RETRIES {
-        let row = control.store.target(key).await?.ok_or(TargetStepError::NoTarget)?;
-        match apply(control, row, event.clone(), ChangeSet::new()).await {
+        let row = site.store().target(key).await?.ok_or(TargetStepError::NoTarget)?;
+        match apply(site, row, event.clone(), ChangeSet::new()).await {
             Err(TargetStepError::Work(WorkError::Commit(CommitError::Conflict { .. }))) => {}
             done => return done,
         }
@@ -61,24 +61,45 @@ pub async fn step(
 
 /// Applies `event` to a row that was read before; `change` is committed with it. A conflict is the caller's to handle.
 pub async fn apply(
-    control: &ControlPlane,
+    site: &impl Site,
     row: TargetRow,
     event: TargetEvent,
     mut change: ChangeSet,
 ) -> Result<(TargetRow, TargetStep), TargetStepError> {
-    let now = control.clock.now();
+    let now = site.now();
     let mut machine = machine_of(&row)?;
     let step = machine.apply(event, now).map_err(TargetStepError::Refused)?;
     let mut row = row;
     if step.changed {
-        let record = record_of(control, &row.key).await?;
+        let record = record_of(site, &row.key).await?;
         write(&mut change, &record, &mut row, &machine, &step, now);
         change.push(Write::SetTimer { key: WakeupKey::Target(row.key.clone()), due: machine.deadline() });
     }
     if !change.writes.is_empty() {
-        control.store.commit(change).await.map_err(WorkError::from)?;
+        site.store().commit(change).await.map_err(WorkError::from)?;
     }
     Ok((row, step))
+}
+
+/// Takes the command of this host that has waited longest, if it may have one more (AP-38). The answer may leave only
+/// after this has returned: then the hand-out is durable.
+pub async fn take(
+    site: &impl Site,
+    host: &str,
+) -> Result<Option<(TargetRow, CommandRef, EventName)>, TargetStepError> {
+    loop {
+        let Some(row) = site.store().next_command(host, site.now()).await? else { return Ok(None) };
+        if !row.outstanding && site.store().outstanding_commands(host).await? >= MOST_OUTSTANDING {
+            return Ok(None);
+        }
+        let event = TargetEvent::HandOut { nonce: u128::from_le_bytes(site.random()) as u64 };
+        match apply(site, row, event, ChangeSet::new()).await {
+            Ok((row, step)) => return Ok(step.handed_out.map(|(command, event)| (row, command, event))),
+            // Another poll of the same host, a timer or a stop was faster: look again.
+            Err(TargetStepError::Work(WorkError::Commit(CommitError::Conflict { .. }))) => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// Adds to `change` what a step of a target means for its row, its host's health, the event log and listeners.
@@ -159,19 +180,19 @@ fn health_after(record: &DeploymentRecord, row: &TargetRow, status: TargetStatus
 }
 
 /// A target's time has come.
-pub(super) async fn tick(control: &ControlPlane, key: &TargetKey, wakeup: &Wakeup) -> Result<(), WorkError> {
+pub(super) async fn tick(site: &impl Site, key: &TargetKey, wakeup: &Wakeup) -> Result<(), WorkError> {
     for _ in 0..MOST_RETRIES {
-        let Some(row) = control.store.target(key).await? else {
-            control.store.commit(ChangeSet::new().with(settle(wakeup, None))).await?;
+        let Some(row) = site.store().target(key).await? else {
+            site.store().commit(ChangeSet::new().with(settle(wakeup, None))).await?;
             return Ok(());
         };
-        let away = control.clock.now().millis_since(control.started) < AFTER_START_MS;
+        let away = site.now().millis_since(site.started()) < AFTER_START_MS;
         let host_is_full = away
-            || !row.outstanding && control.store.outstanding_commands(&row.host).await? >= MOST_OUTSTANDING;
+            || !row.outstanding && site.store().outstanding_commands(&row.host).await? >= MOST_OUTSTANDING;
         let deadline = machine_of(&row)?.deadline();
         // The wake-up is settled in the same change; when the machine moves, its new timer replaces the settled one.
         let settled = ChangeSet::new().with(settle(wakeup, deadline));
-        match apply(control, row, TargetEvent::Tick { host_is_full }, settled).await {
+        match apply(site, row, TargetEvent::Tick { host_is_full }, settled).await {
             Err(TargetStepError::Work(WorkError::Commit(CommitError::Conflict { .. }))) => {}
             Err(TargetStepError::Refused(refusal)) => {
                 return Err(WorkError::Refused { what: key.to_string(), cause: refusal.to_string() });
@@ -184,12 +205,8 @@ pub(super) async fn tick(control: &ControlPlane, key: &TargetKey, wakeup: &Wakeu
 }
 
 /// Tells a target that its deployment has been given up. Doing it again changes nothing.
-pub(super) async fn abort(
-    control: &ControlPlane,
-    key: &TargetKey,
-    reason: AbortReason,
-) -> Result<(), WorkError> {
-    match step(control, key, &TargetEvent::Abort(reason)).await {
+pub(super) async fn abort(site: &impl Site, key: &TargetKey, reason: AbortReason) -> Result<(), WorkError> {
+    match step(site, key, &TargetEvent::Abort(reason)).await {
         Ok(_) | Err(TargetStepError::NoTarget) => Ok(()),
         Err(TargetStepError::Refused(cause)) => {
             Err(WorkError::Refused { what: key.to_string(), cause: cause.to_string() })
@@ -204,7 +221,7 @@ pub fn machine_of(row: &TargetRow) -> Result<TargetMachine, WorkError> {
         .map_err(|cause| WorkError::Damaged { what: format!("target {}", row.key), cause })
 }
 
-async fn record_of(control: &ControlPlane, key: &TargetKey) -> Result<DeploymentRecord, TargetStepError> {
-    let deployment = control.store.deployment(&key.deployment).await?.ok_or(TargetStepError::NoTarget)?;
+async fn record_of(site: &impl Site, key: &TargetKey) -> Result<DeploymentRecord, TargetStepError> {
+    let deployment = site.store().deployment(&key.deployment).await?.ok_or(TargetStepError::NoTarget)?;
     Ok(super::deployment::record_of(&deployment)?)
 }
