@@ -14,6 +14,7 @@
 //! | [`revision`] | where a revision is |
 //! | [`tags`] | tags, tag filters and tag sets |
 //! | [`resources`] | applications, deployment groups, on-premises instances as they are stored |
+//! | [`group`] | what deployment groups may be given beyond the least |
 //! | [`deployment`] | the frozen copy of everything that a deployment needs |
 //! | [`quota`] | the documented limits, as configuration |
 //!
@@ -26,6 +27,7 @@
 pub mod arn;
 pub mod config;
 pub mod deployment;
+pub mod group;
 pub mod ids;
 pub mod lifecycle;
 pub mod names;

@@ -10,6 +10,14 @@ pub struct Quotas {
     pub applications: u32,
     /// Deployment groups per application (Q8).
     pub deployment_groups_per_application: u32,
+    /// Own deployment configurations per account and region (Q7).
+    pub deployment_configs: u32,
+    /// Alarms of one deployment group (Q3).
+    pub alarms: u32,
+    /// Triggers of one deployment group (Q11).
+    pub triggers: u32,
+    /// Auto Scaling groups of one deployment group (Q4).
+    pub auto_scaling_groups: u32,
     /// Deployments under way per account (Q5).
     pub concurrent_deployments: u32,
     /// Targets of one deployment (Q15).
@@ -35,6 +43,10 @@ impl Default for Quotas {
         Self {
             applications: 1000,
             deployment_groups_per_application: 1000,
+            deployment_configs: 50,
+            alarms: 10,
+            triggers: 10,
+            auto_scaling_groups: 10,
             concurrent_deployments: 1000,
             instances_per_deployment: 1000,
             tags_per_tag_group: 10,

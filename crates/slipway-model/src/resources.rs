@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::Timestamp;
 use crate::config::ComputePlatform;
 use crate::deployment::AutoRollback;
+use crate::group::GroupSettings;
 use crate::revision::Revision;
 use crate::tags::{Tag, TagSelection};
 
@@ -43,11 +44,25 @@ pub struct DeploymentGroup {
     pub auto_rollback: Option<AutoRollback>,
     /// Whether instances left on an older revision are updated afterwards; `UPDATE` or `IGNORE` (CF-300).
     pub outdated_instances_strategy: String,
+    /// Everything else that it was given.
+    #[serde(default)]
+    pub settings: GroupSettings,
     /// When it was created.
     pub created: Timestamp,
     /// Resource tags.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<Tag>,
+}
+
+/// What an application and its groups are called since they were renamed. Deployments carry the names that they were
+/// created with; only what was renamed stands here, so that most applications have no such record.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PresentNames {
+    /// Name of the application, if it was renamed.
+    pub application: Option<String>,
+    /// Names of renamed groups by their ids.
+    #[serde(default)]
+    pub groups: std::collections::BTreeMap<String, String>,
 }
 
 /// What deployments have done to a group; a record of its own, so that a finishing deployment and a changing user

@@ -40,6 +40,15 @@ pub enum Write {
         /// At this version.
         version: i64,
     },
+    /// Changes nothing; fails with [`CommitError::Conflict`] if there is a document of the kind under the parent.
+    RequireNone {
+        /// Where.
+        partition: Partition,
+        /// What.
+        kind: Kind,
+        /// Under what.
+        parent: String,
+    },
     /// Adds a deployment. Fails with [`CommitError::GroupBusy`] while another one of its group has not ended, and with
     /// [`CommitError::Exists`] when the id is taken.
     InsertDeployment(Box<DeploymentRow>),

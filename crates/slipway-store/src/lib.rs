@@ -38,7 +38,7 @@ use tokio::sync::broadcast;
 pub use change::{ChangeSet, CommitError, Write};
 pub use rows::{
     DeploymentQuery, DeploymentRow, Document, DocumentKey, EventRow, HealthRow, Kind, Notice, Partition,
-    TargetKey, TargetQuery, TargetRow, Wakeup, WakeupKey,
+    RevisionQuery, RevisionTime, TargetKey, TargetQuery, TargetRow, Wakeup, WakeupKey,
 };
 
 /// A read that could not be answered.
@@ -75,6 +75,10 @@ pub trait Store: Send + Sync + 'static {
         kind: Kind,
         parent: &str,
     ) -> Result<u64, ReadError>;
+
+    /// Registered revisions of an application by one of their times. The one question that looks into a body: it must
+    /// be that of a `RegisteredRevision`.
+    async fn revisions(&self, query: &RevisionQuery) -> Result<Vec<Document>, ReadError>;
 
     /// A deployment.
     async fn deployment(&self, id: &DeploymentId) -> Result<Option<DeploymentRow>, ReadError>;

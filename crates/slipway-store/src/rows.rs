@@ -45,6 +45,14 @@ pub enum Kind {
     InstanceIdentity = 6,
     /// Custom deployment configuration; no parent.
     DeploymentConfig = 7,
+    /// Names that an application and its groups have had since a rename; name: application id. Absent: none renamed.
+    PresentNames = 8,
+    /// Use of a custom configuration by a group; parent: configuration name, name: group id, body empty.
+    ConfigUse = 9,
+    /// Claim of a group on an ECS service (Q19); name: `cluster:service`, body: the group's id.
+    EcsServiceClaim = 10,
+    /// Stored GitHub connection; no parent.
+    GitHubToken = 11,
     /// IAM user; no parent.
     IamUser = 20,
     /// IAM role; no parent.
@@ -123,6 +131,34 @@ pub struct DeploymentQuery {
     pub created_to: Option<Timestamp>,
     /// Continue behind this one (creation time and id of the last one listed).
     pub after: Option<(Timestamp, DeploymentId)>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// A time of a registered revision, to list by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RevisionTime {
+    /// When it was registered.
+    Registered,
+    /// When a deployment first used it; one never used counts as used at the beginning of time.
+    FirstUsed,
+    /// When a deployment last used it; likewise.
+    LastUsed,
+}
+
+/// Which registered revisions to list, in the order of one of their times, ties by name.
+#[derive(Debug, Clone)]
+pub struct RevisionQuery {
+    /// Where.
+    pub partition: Partition,
+    /// Of which application.
+    pub application_id: String,
+    /// By which time.
+    pub by: RevisionTime,
+    /// Latest first.
+    pub descending: bool,
+    /// Continue behind this one (time and name of the last one listed).
+    pub after: Option<(Timestamp, String)>,
     /// At most so many.
     pub limit: u32,
 }

@@ -3,7 +3,8 @@
 use super::{account, application, assert_conflict, commit, given, key, other_account, other_region, scope};
 use crate::Store;
 use crate::change::{CommitError, Write};
-use crate::rows::{Document, DocumentKey, Kind, Partition};
+use crate::rows::{Document, DocumentKey, Kind, Partition, RevisionQuery, RevisionTime};
+use slipway_model::Timestamp;
 
 async fn names(store: &impl Store, after: Option<&str>, limit: u32) -> Vec<String> {
     let place = Partition::Regional(scope());
@@ -165,4 +166,77 @@ pub async fn children_are_deleted_together(store: &impl Store) {
         assert!(store.document(&document.key).await.unwrap().is_some(), "{:?}", document.key);
     }
     given(store, [delete]).await;
+}
+
+/// What must not go while something uses it is guarded by the absence of uses, in the same commit.
+pub async fn require_none_holds_while_a_parent_has_no_such_child(store: &impl Store) {
+    let child =
+        |kind, parent, name| Document { key: key(kind, parent, name), body: "{}".to_owned(), version: 0 };
+    let none = || Write::RequireNone {
+        partition: Partition::Regional(scope()),
+        kind: Kind::ConfigUse,
+        parent: "config".to_owned(),
+    };
+    given(
+        store,
+        [
+            Write::Insert(child(Kind::ConfigUse, "config2", "g")),
+            Write::Insert(child(Kind::Revision, "config", "g")),
+        ],
+    )
+    .await;
+    given(store, [none(), Write::Insert(child(Kind::ConfigUse, "config", "g"))]).await;
+    assert_conflict(&commit(store, [none(), Write::Insert(application("a", "1"))]).await);
+    assert_eq!(names(store, None, 9).await, Vec::<String>::new());
+    given(store, [Write::Delete { key: key(Kind::ConfigUse, "config", "g"), version: None }, none()]).await;
+}
+
+/// CF-359: by each time, in both directions, in pages; what was never used comes before everything that was.
+pub async fn revisions_are_listed_by_their_times_in_pages(store: &impl Store) {
+    let revision = |parent: &str, name: &str, body: &str| {
+        Write::Insert(Document { key: key(Kind::Revision, parent, name), body: body.to_owned(), version: 0 })
+    };
+    given(
+        store,
+        [
+            revision("app", "a", r#"{"registered":30,"first_used":null,"last_used":null}"#),
+            revision("app", "b", r#"{"registered":10,"first_used":40,"last_used":90}"#),
+            revision("app", "c", r#"{"registered":20,"first_used":50,"last_used":60}"#),
+            revision("app", "d", r#"{"registered":20}"#),
+            revision("other", "e", r#"{"registered":20}"#),
+        ],
+    )
+    .await;
+    let body = r#"{"registered":20,"first_used":70,"last_used":70}"#;
+    let moved = Document { key: key(Kind::Revision, "app", "d"), body: body.to_owned(), version: 1 };
+    given(store, [Write::Replace(moved)]).await;
+    let expected = [
+        (RevisionTime::Registered, "bcda", [10, 20, 20, 30]),
+        (RevisionTime::FirstUsed, "abcd", [0, 40, 50, 70]),
+        (RevisionTime::LastUsed, "acdb", [0, 60, 70, 90]),
+    ];
+    for (by, ascending, times) in expected {
+        for descending in [false, true] {
+            let mut whole: Vec<(char, i64)> = ascending.chars().zip(times).collect();
+            if descending {
+                whole.reverse();
+            }
+            for from in 0..=whole.len() {
+                let after = from.checked_sub(1).map(|last| whole[last]);
+                let query = RevisionQuery {
+                    partition: Partition::Regional(scope()),
+                    application_id: "app".to_owned(),
+                    by,
+                    descending,
+                    after: after.map(|(name, at)| (Timestamp(at), name.to_string())),
+                    limit: 2,
+                };
+                let page = store.revisions(&query).await.unwrap();
+                let listed: Vec<&str> = page.iter().map(|document| document.key.name.as_str()).collect();
+                let rest: Vec<String> =
+                    whole[from..].iter().take(2).map(|(name, _)| name.to_string()).collect();
+                assert_eq!(listed, rest, "{by:?} descending {descending} from {from}");
+            }
+        }
+    }
 }

@@ -62,6 +62,8 @@ macro_rules! contract_tests {
                 documents_are_listed_by_name_in_pages,
                 partitions_kinds_and_parents_see_nothing_of_each_other,
                 children_are_deleted_together,
+                require_none_holds_while_a_parent_has_no_such_child,
+                revisions_are_listed_by_their_times_in_pages,
             ]
             targets: [
                 a_target_is_read_as_it_was_written,

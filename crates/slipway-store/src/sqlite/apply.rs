@@ -59,6 +59,7 @@ pub(super) fn write(db: &Connection, sequence: &mut Sequence, write: &Write) -> 
         Write::Delete { key, version } => delete(db, key, *version),
         Write::DeleteChildren { partition, kind, parent } => delete_children(db, partition, *kind, parent),
         Write::Require { key, version } => require(db, key, *version),
+        Write::RequireNone { partition, kind, parent } => require_none(db, partition, *kind, parent),
         Write::InsertDeployment(row) => insert_deployment(db, row),
         Write::UpdateDeployment { id, version, status, machine } => {
             update_deployment(db, id, *version, *status, machine)
@@ -162,6 +163,13 @@ fn require(db: &Connection, key: &DocumentKey, version: i64) -> Written {
         )?
         .exists(params![key.partition.to_string(), key.kind as u8, key.parent, key.name, version])?;
     found(usize::from(there), || describe(key))
+}
+
+fn require_none(db: &Connection, partition: &Partition, kind: Kind, parent: &str) -> Written {
+    let there = db
+        .prepare_cached("SELECT 1 FROM documents WHERE place = ?1 AND kind = ?2 AND parent = ?3 LIMIT 1")?
+        .exists(params![partition.to_string(), kind as u8, parent])?;
+    if there { Err(changed_by_someone(format!("{kind:?} of {parent:?}"))) } else { Ok(()) }
 }
 
 fn insert_deployment(db: &Connection, row: &DeploymentRow) -> Written {

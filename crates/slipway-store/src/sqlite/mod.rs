@@ -30,7 +30,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use crate::change::{ChangeSet, CommitError};
 use crate::rows::{
     DeploymentQuery, DeploymentRow, Document, DocumentKey, EventRow, HealthRow, Kind, Notice, Partition,
-    TargetKey, TargetQuery, TargetRow, Wakeup,
+    RevisionQuery, TargetKey, TargetQuery, TargetRow, Wakeup,
 };
 use crate::{ReadError, Store};
 use readers::Readers;
@@ -203,6 +203,11 @@ impl Store for SqliteStore {
     ) -> Result<u64, ReadError> {
         let (partition, parent) = (partition.clone(), parent.to_owned());
         self.readers.ask(move |db| read::count_documents(db, &partition, kind, &parent)).await
+    }
+
+    async fn revisions(&self, query: &RevisionQuery) -> Result<Vec<Document>, ReadError> {
+        let query = query.clone();
+        self.readers.ask(move |db| read::revisions(db, &query)).await
     }
 
     async fn deployment(&self, id: &DeploymentId) -> Result<Option<DeploymentRow>, ReadError> {

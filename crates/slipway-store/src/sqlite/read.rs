@@ -8,8 +8,8 @@ use slipway_model::status::{DeploymentStatus, TargetStatus};
 use slipway_model::{AccountId, DeploymentId, Scope, Timestamp};
 
 use crate::rows::{
-    DeploymentQuery, DeploymentRow, Document, DocumentKey, EventRow, HealthRow, Kind, Partition, TargetKey,
-    TargetQuery, TargetRow,
+    DeploymentQuery, DeploymentRow, Document, DocumentKey, EventRow, HealthRow, Kind, Partition,
+    RevisionQuery, RevisionTime, TargetKey, TargetQuery, TargetRow,
 };
 
 /// A text column as an id of the model.
@@ -103,6 +103,45 @@ pub(super) fn count_documents(
 ) -> rusqlite::Result<u64> {
     db.prepare_cached("SELECT count(*) FROM documents WHERE place = ?1 AND kind = ?2 AND parent = ?3")?
         .query_row(params![partition.to_string(), kind as u8, parent], |row| row.get(0))
+}
+
+pub(super) fn revisions(db: &Connection, query: &RevisionQuery) -> rusqlite::Result<Vec<Document>> {
+    let (at, name) = query.after.clone().map_or((None, None), |(at, name)| (Some(at.0), Some(name)));
+    all(
+        db,
+        &revisions_sql(query),
+        params![query.partition.to_string(), query.application_id, at, name, query.limit],
+        |row| {
+            let key = DocumentKey {
+                partition: query.partition.clone(),
+                kind: Kind::Revision,
+                parent: query.application_id.clone(),
+                name: row.get(0)?,
+            };
+            Ok(Document { key, body: row.get(1)?, version: row.get(2)? })
+        },
+    )
+}
+
+/// The time is written exactly as in the index that the statement names. Its bound stands there twice: by the pair
+/// alone SQLite would not seek.
+pub(super) fn revisions_sql(query: &RevisionQuery) -> String {
+    let (index, member) = match query.by {
+        RevisionTime::Registered => ("revisions_by_registration", "registered"),
+        RevisionTime::FirstUsed => ("revisions_by_first_use", "first_used"),
+        RevisionTime::LastUsed => ("revisions_by_last_use", "last_used"),
+    };
+    let time = format!("coalesce(json_extract(body, '$.{member}'), 0)");
+    let (beyond, order) = if query.descending { ("<", "DESC") } else { (">", "ASC") };
+    let after = match query.after {
+        None => String::new(),
+        Some(_) => format!("AND {time} {beyond}= ?3 AND ({time}, name) {beyond} (?3, ?4)"),
+    };
+    format!(
+        "SELECT name, body, version FROM documents INDEXED BY {index}
+         WHERE kind = {kind} AND place = ?1 AND parent = ?2 {after} ORDER BY {time} {order}, name {order} LIMIT ?5",
+        kind = Kind::Revision as u8,
+    )
 }
 
 macro_rules! select_deployment {

@@ -172,6 +172,7 @@ async fn read(
         on_premises: selection(context, input)?,
         auto_rollback: input.auto_rollback_configuration.as_ref().map(convert::auto_rollback).transpose()?,
         outdated_instances_strategy: strategy.to_owned(),
+        settings: slipway_model::group::GroupSettings::default(),
         created: context.now(),
         tags: convert::tags(input.tags.as_deref().unwrap_or_default(), ErrorKind::InvalidTagsToAddException)?,
     })

@@ -4,6 +4,7 @@ use slipway_model::status::DeploymentStatus;
 use slipway_model::{Region, Scope};
 
 use super::*;
+use crate::rows::RevisionTime;
 
 fn plan(db: &Connection, sql: &str) -> String {
     let mut statement = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
@@ -61,6 +62,29 @@ fn every_list_of_deployments_is_read_from_an_index_in_its_order() {
                     "{sql}\n{plan}"
                 );
             }
+        }
+    }
+}
+
+#[test]
+fn every_list_of_revisions_is_read_from_an_index_in_its_order() {
+    let directory = tempfile::tempdir().unwrap();
+    let db = schema::open_writer(&directory.path().join("slipway.db")).unwrap();
+    for by in [RevisionTime::Registered, RevisionTime::FirstUsed, RevisionTime::LastUsed] {
+        for (descending, after) in [(false, false), (false, true), (true, false), (true, true)] {
+            let query = RevisionQuery {
+                partition: Partition::Installation,
+                application_id: "a".to_owned(),
+                by,
+                descending,
+                after: after.then(|| (Timestamp(5), "n".to_owned())),
+                limit: 100,
+            };
+            let sql = read::revisions_sql(&query);
+            let plan = plan(&db, &sql);
+            assert!(plan.contains("SEARCH documents USING INDEX revisions_by_"), "{sql}\n{plan}");
+            assert!(!plan.contains("TEMP B-TREE"), "{sql}\n{plan}");
+            assert!(!after || plan.contains("<expr>"), "{sql}\n{plan}");
         }
     }
 }
