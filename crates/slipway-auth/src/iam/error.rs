@@ -81,6 +81,43 @@ impl IamError {
         Self::NoSuchEntity(format!("The Access Key with id {id} cannot be found."))
     }
 
+    /// `CreateGroup` of a name in use.
+    pub fn group_exists(name: &str) -> Self {
+        Self::EntityAlreadyExists(format!("Group with name {name} already exists."))
+    }
+
+    /// `CreatePolicy` of a name in use.
+    pub fn policy_exists(name: &str) -> Self {
+        Self::EntityAlreadyExists(format!(
+            "A policy called {name} already exists. Duplicate names are not allowed."
+        ))
+    }
+
+    /// `CreateInstanceProfile` of a name in use.
+    pub fn instance_profile_exists(name: &str) -> Self {
+        Self::EntityAlreadyExists(format!("Instance Profile {name} already exists."))
+    }
+
+    /// Any call that names an absent group.
+    pub fn no_such_group(name: &str) -> Self {
+        Self::NoSuchEntity(format!("The group with name {name} cannot be found."))
+    }
+
+    /// Any call that names an absent instance profile.
+    pub fn no_such_instance_profile(name: &str) -> Self {
+        Self::NoSuchEntity(format!("Instance Profile {name} cannot be found."))
+    }
+
+    /// A version that the policy does not have.
+    pub fn no_such_policy_version(arn: &str, version: &str) -> Self {
+        Self::NoSuchEntity(format!("Policy {arn} version {version} does not exist or is not attachable."))
+    }
+
+    /// An inline policy that the group does not have.
+    pub fn no_such_group_policy(name: &str) -> Self {
+        Self::NoSuchEntity(format!("The group policy with name {name} cannot be found."))
+    }
+
     /// An inline policy that the user does not have.
     pub fn no_such_user_policy(name: &str) -> Self {
         Self::NoSuchEntity(format!("The user policy with name {name} cannot be found."))
@@ -114,6 +151,48 @@ impl IamError {
     /// `DeleteUser` while access keys are left.
     pub fn delete_access_keys_first() -> Self {
         Self::DeleteConflict("Cannot delete entity, must delete access keys first.".into())
+    }
+
+    /// `DeleteUser` while the user is in a group.
+    pub fn remove_from_groups_first() -> Self {
+        Self::DeleteConflict("Cannot delete entity, must remove user from groups first.".into())
+    }
+
+    /// `DeleteGroup` while users are in it.
+    pub fn remove_users_first() -> Self {
+        Self::DeleteConflict("Cannot delete entity, must remove users from group first.".into())
+    }
+
+    /// `DeleteInstanceProfile` while it holds a role, `DeleteRole` while a profile holds it.
+    pub fn remove_roles_first() -> Self {
+        Self::DeleteConflict("Cannot delete entity, must remove roles from instance profile first.".into())
+    }
+
+    /// `DeletePolicy` of one that something has.
+    pub fn policy_in_use() -> Self {
+        Self::DeleteConflict("Cannot delete a policy attached to entities.".into())
+    }
+
+    /// `DeletePolicy` of one with several versions.
+    pub fn delete_versions_first() -> Self {
+        Self::DeleteConflict(
+            "This policy has more than one version. Before you delete a policy, you must delete the policy's versions. \
+             The default version is deleted with the policy."
+                .into(),
+        )
+    }
+
+    /// `DeletePolicyVersion` of the one that counts.
+    pub fn default_version_stays() -> Self {
+        Self::DeleteConflict("Cannot delete the default version of a policy.".into())
+    }
+
+    /// `CreatePolicyVersion` beyond the limit.
+    pub fn too_many_versions(limit: usize) -> Self {
+        Self::LimitExceeded(format!(
+            "A managed policy can have up to {limit} versions. Before you create a new version, you must delete an \
+             existing version."
+        ))
     }
 
     /// A countable quota, by IAM's name for it: `AccessKeysPerUser`, `PoliciesPerRole` …

@@ -1,33 +1,46 @@
-//! Users, their access keys, and roles: the documents that the control plane stores, and the rules on their
-//! names. What serves `aws deploy register` and the guide's manual steps (AG-188, AG-190, D-30).
+//! Users, their access keys, groups, roles, instance profiles and customer-managed policies: the documents that the
+//! control plane stores, and the rules on their names and sizes (AG-188, AG-190, DP-603, DP-661, D-30).
 
+mod customer;
 mod error;
+mod group;
 mod names;
-mod permissions;
+mod profile;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-pub use error::IamError;
-pub use names::{
-    MAX_PATH, MAX_POLICY_NAME, MAX_ROLE_NAME, MAX_USER_NAME, check_description, check_max_session_duration,
-    check_new_role_name, check_path, check_policy_name, check_role_name, check_role_session_name,
-    check_session_duration, check_user_name,
+pub use customer::{
+    CustomerPolicy, MANAGED_POLICY_SIZE, PolicyVersion, VERSIONS_PER_POLICY, check_managed_policy_size,
+    parse_policy_arn, policy_arn,
 };
-pub use permissions::Permissions;
+pub use error::IamError;
+pub use group::{Group, group_arn};
+pub use names::{
+    MAX_PATH, MAX_POLICY_NAME, MAX_ROLE_NAME, MAX_USER_NAME, check_description, check_group_name,
+    check_instance_profile_name, check_max_session_duration, check_new_role_name, check_path,
+    check_policy_name, check_role_name, check_role_session_name, check_session_duration, check_tag_key,
+    check_tag_value, check_user_name,
+};
+pub use profile::{InstanceProfile, ROLES_PER_PROFILE, instance_profile_arn};
 
 use crate::identity::{self, Principal};
-use crate::policy::Policy;
 use crate::sigv4::SecretKey;
 use crate::token::Sealer;
 
 /// Access keys of one user, so that a key can be replaced without a gap (AG-180).
 pub const ACCESS_KEYS_PER_USER: usize = 2;
-/// Managed policies attached to one user or role.
+/// Groups that one user may be in.
+pub const GROUPS_PER_USER: usize = 10;
+/// Tags of one user, role, policy or instance profile.
+pub const TAGS_PER_ENTITY: usize = 50;
+/// Managed policies attached to one user, group or role.
 pub const ATTACHED_POLICIES: usize = 10;
 /// Characters of a user's inline policies in sum, white space not counted.
 pub const USER_POLICY_SIZE: usize = 2048;
+/// Characters of a group's inline policies in sum, white space not counted.
+pub const GROUP_POLICY_SIZE: usize = 5120;
 /// Characters of a role's inline policies in sum, white space not counted.
 pub const ROLE_POLICY_SIZE: usize = 10_240;
 /// Characters of the policy that AssumeRole narrows a session with.
@@ -62,6 +75,9 @@ pub struct User {
     /// ARN of the managed policy that caps what the user may ever do (DP-615).
     #[serde(default)]
     pub permissions_boundary: Option<String>,
+    /// Names of the groups that the user is in, in lower case.
+    #[serde(default)]
+    pub groups: BTreeSet<String>,
 }
 
 impl User {
@@ -78,6 +94,7 @@ impl User {
             attached_policies: Vec::new(),
             tags: BTreeMap::new(),
             permissions_boundary: None,
+            groups: BTreeSet::new(),
         }
     }
 
@@ -91,7 +108,20 @@ impl User {
         if access_keys > 0 {
             return Err(IamError::delete_access_keys_first());
         }
+        if !self.groups.is_empty() {
+            return Err(IamError::remove_from_groups_first());
+        }
         check_without_policies(&self.inline_policies, &self.attached_policies)
+    }
+
+    /// Adds the user to a group within the quota; adding twice changes nothing.
+    pub fn add_to_group(&mut self, group: &str) -> Result<(), IamError> {
+        let group = group.to_ascii_lowercase();
+        if !self.groups.contains(&group) && self.groups.len() >= GROUPS_PER_USER {
+            return Err(IamError::quota("GroupsPerUser", GROUPS_PER_USER));
+        }
+        self.groups.insert(group);
+        Ok(())
     }
 
     /// Adds or replaces an inline policy within the quota. The document must have been parsed.
@@ -239,15 +269,6 @@ pub fn check_trust_policy_size(document: &str) -> Result<(), IamError> {
     Err(IamError::quota("ACLSizePerRole", TRUST_POLICY_SIZE))
 }
 
-/// Checks and compiles the policy that AssumeRole narrows a session with.
-pub fn parse_session_policy(document: &str) -> Result<Policy, IamError> {
-    if document.chars().count() > SESSION_POLICY_SIZE {
-        let rule = format!("Member must have length less than or equal to {SESSION_POLICY_SIZE}");
-        return Err(IamError::constraint("(policy)", "policy", &rule));
-    }
-    Ok(Policy::parse("session policy", document)?)
-}
-
 fn check_without_policies(inline: &BTreeMap<String, String>, attached: &[String]) -> Result<(), IamError> {
     if !inline.is_empty() {
         return Err(IamError::delete_policies_first());
@@ -314,6 +335,17 @@ mod tests {
         assert_eq!((error.code(), error.status()), ("DeleteConflict", 409));
         user.attached_policies.clear();
         assert_eq!(user.check_deletable(0), Ok(()));
+    }
+
+    #[test]
+    fn a_user_is_in_ten_groups_at_most_and_in_none_when_deleted() {
+        let mut user = user();
+        for i in 0..GROUPS_PER_USER {
+            user.add_to_group(&format!("G{i}")).unwrap();
+        }
+        user.add_to_group("g3").unwrap();
+        assert_eq!(user.add_to_group("more").unwrap_err().code(), "LimitExceeded");
+        assert_eq!(user.check_deletable(0).unwrap_err().code(), "DeleteConflict");
     }
 
     #[test]

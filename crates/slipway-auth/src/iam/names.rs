@@ -9,7 +9,7 @@ pub const MAX_USER_NAME: usize = 64;
 pub const MAX_ROLE_NAME: usize = 64;
 /// Policies' names.
 pub const MAX_POLICY_NAME: usize = 128;
-/// Paths of users and roles.
+/// Paths.
 pub const MAX_PATH: usize = 512;
 
 /// Checks the name of a user.
@@ -31,7 +31,43 @@ pub fn check_new_role_name(name: &str) -> Result<(), IamError> {
     Ok(())
 }
 
-/// Checks the name of an inline policy.
+/// Checks the name of a group.
+pub fn check_group_name(name: &str) -> Result<(), IamError> {
+    check_name(name, "groupName", 1, 128)
+}
+
+/// Checks the name of an instance profile.
+pub fn check_instance_profile_name(name: &str) -> Result<(), IamError> {
+    check_name(name, "instanceProfileName", 1, 128)
+}
+
+/// Checks the key of a tag.
+pub fn check_tag_key(key: &str) -> Result<(), IamError> {
+    check_length(key, "tagKey", 1, 128)?;
+    if key.to_ascii_lowercase().starts_with("aws:") {
+        return Err(IamError::InvalidInput("Tag keys that begin with aws: are reserved.".into()));
+    }
+    check_tag_text(key, "tagKey")
+}
+
+/// Checks the value of a tag.
+pub fn check_tag_value(value: &str) -> Result<(), IamError> {
+    check_length(value, "tagValue", 0, 256)?;
+    check_tag_text(value, "tagValue")
+}
+
+fn check_tag_text(text: &str, parameter: &str) -> Result<(), IamError> {
+    if text.chars().all(|c| c.is_alphanumeric() || c.is_whitespace() || "_.:/=+-@".contains(c)) {
+        return Ok(());
+    }
+    Err(IamError::constraint(
+        text,
+        parameter,
+        r"Member must satisfy regular expression pattern: [\p{L}\p{Z}\p{N}_.:/=+\-@]+",
+    ))
+}
+
+/// Checks the name of a policy.
 pub fn check_policy_name(name: &str) -> Result<(), IamError> {
     check_name(name, "policyName", 1, MAX_POLICY_NAME)
 }
@@ -49,7 +85,7 @@ pub fn check_role_session_name(name: &str) -> Result<(), IamError> {
     ))
 }
 
-/// Checks the path of a user or role; absent means `/`.
+/// Checks a path; absent means `/`.
 pub fn check_path(path: &str) -> Result<(), IamError> {
     check_length(path, "path", 1, MAX_PATH)?;
     let printable = path.chars().all(|c| ('\u{21}'..='\u{7f}').contains(&c));
@@ -150,6 +186,15 @@ mod tests {
         for bad in ["", "a", "/a", "a/", "//", "/a//b/", "/ä/", "/a b/"] {
             assert!(check_path(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn tags_keep_to_their_characters_and_lengths() {
+        assert!(check_tag_key("cost centre/ä:1@x").is_ok() && check_tag_value("").is_ok());
+        for bad in ["", "a,b", "AWS:x", "<a>", &"k".repeat(129)] {
+            assert!(check_tag_key(bad).is_err(), "{bad}");
+        }
+        assert!(check_tag_value(&"v".repeat(257)).is_err());
     }
 
     #[test]

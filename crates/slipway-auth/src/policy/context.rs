@@ -52,6 +52,14 @@ impl Context {
         context
     }
 
+    /// Adds the tags of the caller, `aws:PrincipalTag/KEY`.
+    #[must_use]
+    pub fn with_principal_tags<'a>(self, tags: impl IntoIterator<Item = (&'a String, &'a String)>) -> Self {
+        tags.into_iter().fold(self, |context, (key, value)| {
+            context.with(&format!("aws:PrincipalTag/{key}"), value.as_str())
+        })
+    }
+
     /// Sets a key to one value.
     #[must_use]
     pub fn with(self, key: &str, value: impl Into<String>) -> Self {

@@ -30,7 +30,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 pub use context::Context;
-pub use trust::{TrustCaller, TrustDecision, evaluate_trust};
+pub use trust::{TrustCaller, TrustDecision, evaluate_resource, evaluate_trust};
 
 use crate::iam::IamError;
 use condition::Condition;
@@ -65,7 +65,10 @@ struct Statement {
     sid: Option<Arc<str>>,
     effect: Effect,
     actions: Members,
-    scope: Scope,
+    /// Absent in trust policies: the role itself is meant.
+    resources: Option<Members>,
+    /// Absent in identity policies: their holder is meant.
+    principals: Option<Principals>,
     conditions: Vec<Condition>,
 }
 
@@ -80,12 +83,6 @@ enum Effect {
 enum Members {
     Only(Vec<Pattern>),
     AllBut(Vec<Pattern>),
-}
-
-#[derive(Clone, Debug)]
-enum Scope {
-    Resources(Members),
-    Principals(Principals),
 }
 
 /// What is asked.
@@ -121,6 +118,8 @@ pub enum Layer {
     Session,
     /// The trust policy of a role.
     Trust,
+    /// The policy of the resource.
+    Resource,
 }
 
 /// The answer to a request, and the reason.
@@ -167,6 +166,18 @@ impl Policy {
         parse::policy(name, document, parse::Kind::Trust)
     }
 
+    /// Compiles the policy of a resource, a bucket for instance: it names principals and resources.
+    pub fn parse_resource(name: &str, document: &str) -> Result<Self, MalformedPolicy> {
+        parse::policy(name, document, parse::Kind::Resource)
+    }
+
+    /// The policy that stands in for one that is gone and may have denied anything.
+    pub fn deny_all(name: &str) -> Self {
+        let document =
+            r#"{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"*","Resource":"*"}}"#;
+        Self::parse(name, document).expect("a test parses this document")
+    }
+
     /// The name it was parsed under.
     pub fn name(&self) -> &str {
         &self.name
@@ -184,11 +195,17 @@ impl AsRef<Policy> for Policy {
 }
 
 impl Statement {
-    /// Whether action and conditions fit; the scope is checked by the callers, for it has two forms.
+    /// Whether action and conditions fit; resources and principals are for the callers to check.
     fn applies(&self, lower_action: &str, context: &Context) -> bool {
         let granting = self.effect == Effect::Allow;
         self.actions.include(&[lower_action], context, granting)
             && self.conditions.iter().all(|condition| condition.holds(context, !granting))
+    }
+
+    /// Whether the statement is about a resource, given its spellings.
+    fn reaches(&self, spellings: &[&str], context: &Context) -> bool {
+        let granting = self.effect == Effect::Allow;
+        self.resources.as_ref().is_some_and(|resources| resources.include(spellings, context, granting))
     }
 }
 
@@ -249,10 +266,10 @@ fn evaluate_layer<P: AsRef<Policy>>(policies: &[P], request: &Request<'_>, layer
             if statement.effect == Effect::Allow && allowed.is_some() {
                 continue;
             }
-            let Scope::Resources(resources) = &statement.scope else { continue };
-            let granting = statement.effect == Effect::Allow;
-            if !statement.applies(&action, request.context)
-                || !resources.include(spellings, request.context, granting)
+            // Whoever names principals speaks of others than the holder of the policy.
+            if statement.principals.is_some()
+                || !statement.applies(&action, request.context)
+                || !statement.reaches(spellings, request.context)
             {
                 continue;
             }
@@ -308,7 +325,7 @@ impl Decision {
             Self::ExplicitDeny { layer: Layer::Session, .. } => {
                 "with an explicit deny in a session policy".to_owned()
             }
-            Self::ExplicitDeny { layer: Layer::Trust, .. } => {
+            Self::ExplicitDeny { layer: Layer::Trust | Layer::Resource, .. } => {
                 "with an explicit deny in a resource-based policy".to_owned()
             }
             Self::ImplicitDeny { layer: Layer::Identity } => {
@@ -319,6 +336,9 @@ impl Decision {
             }
             Self::ImplicitDeny { layer: Layer::Session } => {
                 format!("because no session policy allows the {action} action")
+            }
+            Self::ImplicitDeny { layer: Layer::Resource } => {
+                format!("because no resource-based policy allows the {action} action")
             }
             // STS gives no reason when a role does not trust the caller.
             Self::ImplicitDeny { layer: Layer::Trust } => String::new(),
@@ -357,6 +377,7 @@ impl Layer {
             Self::Boundary => "boundary",
             Self::Session => "session",
             Self::Trust => "trust",
+            Self::Resource => "resource",
         }
     }
 }

@@ -7,7 +7,7 @@ use super::condition::Condition;
 use super::json::Node;
 use super::pattern::{Pattern, Syntax};
 use super::trust::{Principals, TrustedPrincipal};
-use super::{Effect, MalformedPolicy, Members, Policy, Scope, Statement};
+use super::{Effect, MalformedPolicy, Members, Policy, Statement};
 
 /// What a policy is for, which decides its elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub(super) enum Kind {
     Identity,
     /// A role's trust policy: names principals, no resources.
     Trust,
+    /// A resource's own policy: names both.
+    Resource,
 }
 
 pub(super) fn policy(name: &str, document: &str, kind: Kind) -> Result<Policy, MalformedPolicy> {
@@ -96,12 +98,15 @@ fn statement(node: &Node, position: &str, kind: Kind, variables: bool) -> Result
                     "Action and NotAction exclude each other",
                 )?;
             }
-            ("Resource" | "NotResource", Kind::Identity) => {
+            ("Resource" | "NotResource", Kind::Identity | Kind::Resource) => {
                 let patterns = compile(value, &here, |text| resource(text, variables))?;
                 let found = members(member, patterns);
                 set_once(&mut resources, found, &here, "Resource and NotResource exclude each other")?;
             }
-            ("Principal", Kind::Trust) => principals = Some(read_principals(value, &here)?),
+            ("Principal" | "NotPrincipal", Kind::Resource) | ("Principal", Kind::Trust) => {
+                let found = read_principals(value, &here, member.starts_with("Not"))?;
+                set_once(&mut principals, found, &here, "Principal and NotPrincipal exclude each other")?;
+            }
             ("Condition", _) => conditions = read_conditions(value, &here, variables)?,
             ("Resource" | "NotResource", Kind::Trust) => {
                 return Err(at(here, "a trust policy has the prohibited field Resource"));
@@ -118,15 +123,13 @@ fn statement(node: &Node, position: &str, kind: Kind, variables: bool) -> Result
     let missing = |what: &str| at(position, what);
     let effect = effect.ok_or_else(|| missing("missing required field Effect"))?;
     let actions = actions.ok_or_else(|| missing("policy statement must contain actions"))?;
-    let scope = match kind {
-        Kind::Identity => {
-            Scope::Resources(resources.ok_or_else(|| missing("policy statement must contain resources"))?)
-        }
-        Kind::Trust => {
-            Scope::Principals(principals.ok_or_else(|| missing("missing required field Principal"))?)
-        }
-    };
-    Ok(Statement { sid, effect, actions, scope, conditions })
+    if kind != Kind::Trust && resources.is_none() {
+        return Err(missing("policy statement must contain resources"));
+    }
+    if kind != Kind::Identity && principals.is_none() {
+        return Err(missing("missing required field Principal"));
+    }
+    Ok(Statement { sid, effect, actions, resources, principals, conditions })
 }
 
 fn read_sid(value: &Node, here: &str) -> Result<Arc<str>, MalformedPolicy> {
@@ -168,7 +171,7 @@ fn compile(
 
 fn action(text: &str, kind: Kind) -> Result<Pattern, String> {
     let syntax = Syntax { wildcards: true, variables: false, fold_case: true };
-    if text == "*" && kind == Kind::Identity {
+    if text == "*" && kind != Kind::Trust {
         return Pattern::parse(text, syntax);
     }
     let vendor_ok = |v: &str| !v.is_empty() && v.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
@@ -192,9 +195,11 @@ fn resource(text: &str, variables: bool) -> Result<Pattern, String> {
     Pattern::parse(text, Syntax { wildcards: true, variables, fold_case: false })
 }
 
-fn read_principals(value: &Node, here: &str) -> Result<Principals, MalformedPolicy> {
+fn read_principals(value: &Node, here: &str, excluding: bool) -> Result<Principals, MalformedPolicy> {
     if let Node::String(text) = value {
-        return if text == "*" {
+        return if text == "*" && excluding {
+            Err(at(here, "\"*\" leaves nobody"))
+        } else if text == "*" {
             Ok(Principals::Anyone)
         } else {
             Err(at(here, format!("\"{text}\" is not a principal; only \"*\" may stand without its type")))
@@ -219,7 +224,7 @@ fn read_principals(value: &Node, here: &str) -> Result<Principals, MalformedPoli
     if trusted.is_empty() {
         return Err(at(here, "must not be empty"));
     }
-    Ok(Principals::These(trusted))
+    Ok(if excluding { Principals::AllBut(trusted) } else { Principals::These(trusted) })
 }
 
 fn read_conditions(value: &Node, here: &str, variables: bool) -> Result<Vec<Condition>, MalformedPolicy> {

@@ -411,3 +411,66 @@ fn trust_that_cannot_be_kept_is_refused() {
     let wrong = r#"{"Statement":{"Effect":"Allow","Action":"s3:GetObject","Principal":"*"}}"#;
     assert!(Policy::parse_trust("trust", wrong).unwrap_err().problem.contains("STS AssumeRole"));
 }
+
+// Policies of resources.
+
+fn bucket(statements: &str) -> Policy {
+    Policy::parse_resource("bucket", &format!(r#"{{"Version":"2012-10-17","Statement":[{statements}]}}"#))
+        .unwrap()
+}
+
+fn read(policy: &Policy, caller: &Principal, resource: &str) -> TrustDecision {
+    let context = Context::for_principal(caller);
+    let request = Request { action: "s3:GetObject", resource, context: &context };
+    evaluate_resource(policy, "444455556666", caller, &request)
+}
+
+#[test]
+fn another_accounts_role_reads_a_bucket_that_names_it_dp_302() {
+    let policy = bucket(
+        r#"{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:role/Hosts"},
+            "Action":["s3:Get*","s3:List*"],"Resource":"arn:aws:s3:::revisions/*"}"#,
+    );
+    let host = Principal::assumed_role("111122223333", "/", "Hosts", "AROA1", "i-1");
+    let other = Principal::assumed_role("111122223333", "/", "Others", "AROA2", "i-1");
+    let decision = read(&policy, &host, "arn:aws:s3:::revisions/app.zip");
+    assert!(decision.decision.is_allowed() && decision.needs_identity_policy, "both accounts must agree");
+    assert!(!read(&policy, &host, "arn:aws:s3:::other/app.zip").decision.is_allowed());
+    assert!(!read(&policy, &other, "arn:aws:s3:::revisions/app.zip").decision.is_allowed());
+}
+
+#[test]
+fn not_principal_denies_all_but_the_named() {
+    let policy = bucket(
+        r#"{"Effect":"Allow","Principal":"*","Action":"s3:*","Resource":"*"},
+           {"Effect":"Deny","NotPrincipal":{"AWS":["444455556666","arn:aws:iam::444455556666:user/bob"]},
+            "Action":"s3:*","Resource":"*"}"#,
+    );
+    let user = |name| Principal::user("444455556666", "/", name, "AIDA1");
+    assert!(read(&policy, &user("bob"), "arn:aws:s3:::b/k").decision.is_allowed());
+    let denied = read(&policy, &user("eve"), "arn:aws:s3:::b/k").decision;
+    assert!(matches!(denied, Decision::ExplicitDeny { layer: Layer::Resource, .. }));
+}
+
+#[test]
+fn a_resource_policy_without_principal_or_resource_is_refused() {
+    for (statement, problem) in [
+        (r#""Action":"s3:*","Resource":"*""#, "Principal"),
+        (r#""Action":"s3:*","Principal":"*""#, "resources"),
+        (r#""Action":"s3:*","Resource":"*","NotPrincipal":"*""#, "nobody"),
+        (
+            r#""Action":"s3:*","Resource":"*","Principal":"*","NotPrincipal":{"AWS":"444455556666"}"#,
+            "exclude",
+        ),
+    ] {
+        let document = format!(r#"{{"Statement":{{"Effect":"Deny",{statement}}}}}"#);
+        let error = Policy::parse_resource("bucket", &document).unwrap_err();
+        assert!(error.problem.contains(problem), "{error}");
+    }
+}
+
+#[test]
+fn what_stands_in_for_a_lost_policy_denies_everything() {
+    let policies = [single("Allow", "*", "*"), Policy::deny_all("lost")];
+    assert!(matches!(ask(&policies, "s3:GetObject", "*"), Decision::ExplicitDeny { .. }));
+}

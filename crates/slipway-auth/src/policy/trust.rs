@@ -1,7 +1,8 @@
-//! Role trust policies: who may assume a role (D-30, DP-633).
+//! Policies that name principals: role trust policies, which say who may assume a role (D-30, DP-633), and those of
+//! other resources.
 
 use super::context::Context;
-use super::{Decision, Effect, Layer, Policy, Scope, Statement, StatementRef};
+use super::{Decision, Effect, Layer, Policy, Request, Statement, StatementRef};
 use crate::identity::{Principal, PrincipalKind};
 
 /// The principals of a trust statement.
@@ -10,6 +11,8 @@ pub(super) enum Principals {
     /// `"*"`.
     Anyone,
     These(Vec<TrustedPrincipal>),
+    /// `NotPrincipal`. Naming an account leaves only the account itself out, not its users, as in IAM.
+    AllBut(Vec<TrustedPrincipal>),
 }
 
 #[derive(Clone, Debug)]
@@ -107,15 +110,17 @@ impl TrustedPrincipal {
 
 impl Principals {
     fn names(&self, caller: &TrustCaller<'_>) -> Naming {
+        let closest = |list: &[TrustedPrincipal]| {
+            list.iter().map(|p| p.names(caller)).fold(Naming::Not, |best, next| match (best, next) {
+                (Naming::Itself, _) | (_, Naming::Itself) => Naming::Itself,
+                (Naming::Account, _) | (_, Naming::Account) => Naming::Account,
+                _ => Naming::Not,
+            })
+        };
         match self {
-            Self::Anyone => Naming::Itself,
-            Self::These(list) => {
-                list.iter().map(|p| p.names(caller)).fold(Naming::Not, |best, next| match (best, next) {
-                    (Naming::Itself, _) | (_, Naming::Itself) => Naming::Itself,
-                    (Naming::Account, _) | (_, Naming::Account) => Naming::Account,
-                    _ => Naming::Not,
-                })
-            }
+            Self::These(list) => closest(list),
+            Self::AllBut(list) if closest(list) == Naming::Itself => Naming::Not,
+            Self::Anyone | Self::AllBut(_) => Naming::Itself,
         }
     }
 }
@@ -138,16 +143,41 @@ pub fn evaluate_trust(
     context: &Context,
 ) -> TrustDecision {
     let action = action.to_ascii_lowercase();
+    decide(policy, role_account, caller, Layer::Trust, |statement| statement.applies(&action, context))
+}
+
+/// Asks the policy of a resource of `owner` whether the caller may do what is asked. Within one account its allowance
+/// is enough unless [`TrustDecision::needs_identity_policy`]; across accounts both sides must allow.
+pub fn evaluate_resource(
+    policy: &Policy,
+    owner: &str,
+    caller: &Principal,
+    request: &Request<'_>,
+) -> TrustDecision {
+    let action = request.action.to_ascii_lowercase();
+    decide(policy, owner, TrustCaller::Principal(caller), Layer::Resource, |statement| {
+        statement.applies(&action, request.context) && statement.reaches(&[request.resource], request.context)
+    })
+}
+
+fn decide(
+    policy: &Policy,
+    owner: &str,
+    caller: TrustCaller<'_>,
+    layer: Layer,
+    applies: impl Fn(&Statement) -> bool,
+) -> TrustDecision {
     let mut allowed: Option<(StatementRef, Naming)> = None;
     for (index, statement) in policy.statements.iter().enumerate() {
-        let naming = naming(statement, &caller);
-        if naming == Naming::Not || !statement.applies(&action, context) {
+        // An identity policy names no principals, so as a trust policy it trusts nobody.
+        let naming = statement.principals.as_ref().map_or(Naming::Not, |list| list.names(&caller));
+        if naming == Naming::Not || !applies(statement) {
             continue;
         }
         let found = policy.statement_ref(index);
         match statement.effect {
             Effect::Deny => {
-                let decision = Decision::ExplicitDeny { statement: found, layer: Layer::Trust };
+                let decision = Decision::ExplicitDeny { statement: found, layer };
                 return TrustDecision { decision, needs_identity_policy: false };
             }
             Effect::Allow if naming == Naming::Itself || allowed.is_none() => allowed = Some((found, naming)),
@@ -155,22 +185,11 @@ pub fn evaluate_trust(
         }
     }
     let Some((statement, naming)) = allowed else {
-        return TrustDecision {
-            decision: Decision::ImplicitDeny { layer: Layer::Trust },
-            needs_identity_policy: false,
-        };
+        return TrustDecision { decision: Decision::ImplicitDeny { layer }, needs_identity_policy: false };
     };
-    let foreign = matches!(caller, TrustCaller::Principal(p) if p.account != role_account);
+    let foreign = matches!(caller, TrustCaller::Principal(p) if p.account != owner);
     TrustDecision {
         decision: Decision::Allow { statement },
         needs_identity_policy: naming == Naming::Account || foreign,
-    }
-}
-
-fn naming(statement: &Statement, caller: &TrustCaller<'_>) -> Naming {
-    match &statement.scope {
-        Scope::Principals(principals) => principals.names(caller),
-        // An identity policy names no principals, so as a trust policy it trusts nobody.
-        Scope::Resources(_) => Naming::Not,
     }
 }
