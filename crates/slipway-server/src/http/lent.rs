@@ -5,7 +5,7 @@
 //! closed. Either the rest is read, or the answer says that the connection ends with it.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,14 +13,21 @@ use http_body_util::BodyExt as _;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::sync::oneshot;
 
+use super::answer::BodyError;
+use super::patience::Patience;
+
 /// As much of a body that nobody wanted is read and dropped.
 const LIMIT: usize = 8 * 1024 * 1024;
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// A client that sends nothing for so long in the middle of a body has gone away without a word. Long enough for a disk
+/// or a network to recover, which is what clients retry for.
+const STALLED: Duration = Duration::from_mins(2);
 
 /// A request's body in the hands of a handler.
 pub(super) struct Lent {
     /// Until it is read to its end.
     rest: Option<(Rest, oneshot::Sender<Rest>)>,
+    patience: Patience,
 }
 
 struct Rest {
@@ -37,7 +44,8 @@ pub(super) struct Lender {
 /// Lends the body. `asks_first`: the client sends it only when somebody starts to read (`Expect: 100-continue`).
 pub(super) fn lend(body: Incoming, asks_first: bool) -> (Lent, Lender) {
     let (lender, returned) = oneshot::channel();
-    (Lent { rest: Some((Rest { body, touched: false }, lender)) }, Lender { returned, asks_first })
+    let rest = Some((Rest { body, touched: false }, lender));
+    (Lent { rest, patience: Patience::new(STALLED) }, Lender { returned, asks_first })
 }
 
 impl Lender {
@@ -64,19 +72,23 @@ impl Lender {
 
 impl Body for Lent {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BodyError;
 
     fn poll_frame(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let Some((rest, _)) = self.rest.as_mut() else { return Poll::Ready(None) };
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        let Some((rest, _)) = this.rest.as_mut() else { return Poll::Ready(None) };
         rest.touched = true;
         let polled = Pin::new(&mut rest.body).poll_frame(cx);
-        if matches!(polled, Poll::Ready(None | Some(Err(_)))) {
-            self.rest = None;
+        let Some(frame) = ready!(this.patience.poll(cx, polled)) else {
+            return Poll::Ready(Some(Err(format!("nothing came for {} seconds", STALLED.as_secs()).into())));
+        };
+        if matches!(frame, None | Some(Err(_))) {
+            this.rest = None;
         }
-        polled
+        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
     }
 
     fn is_end_stream(&self) -> bool {

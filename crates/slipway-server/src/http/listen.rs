@@ -17,10 +17,12 @@ use tokio_rustls::TlsAcceptor;
 
 use super::entry::{Entry, Peer};
 use super::inherit;
+use super::patience::Patient;
 use crate::config::{Config, PlainHttp};
 
 /// Idle connections live at least 100 s, so that no client reuses one that is being closed (AP-42). hyper counts the
-/// wait for the next request's head into this time.
+/// wait for the next request's head into this time. No longer may a client take to say which HTTP it speaks, or to read
+/// on in an answer.
 const IDLE: Duration = Duration::from_mins(2);
 const HANDSHAKE: Duration = Duration::from_secs(15);
 const DRAIN: Duration = Duration::from_secs(30);
@@ -193,7 +195,8 @@ impl Connection {
             .keep_alive_timeout(Duration::from_secs(20))
             .max_concurrent_streams(256)
             .max_header_list_size(BUFFER as u32);
-        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        let stream = TokioIo::new(Patient::new(stream, IDLE));
+        let connection = builder.serve_connection(stream, service);
         // A client that goes away in the middle of something is its own affair.
         if let Err(error) = watcher.watch(connection.into_owned()).await {
             tracing::debug!(peer = %peer.address, %error, "a connection ended early");

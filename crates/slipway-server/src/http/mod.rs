@@ -7,6 +7,7 @@
 //! | `route` | which service a request is for |
 //! | `entry` | one request: request id, span, panic guard, metrics |
 //! | `body`, `lent` | reading a body within limits, and what is left of one that was refused |
+//! | `patience` | limits on waiting where hyper has none |
 //! | `authenticate` | signature to caller |
 //! | `credentials` | access key to secret and identity |
 //! | `answer` | bodies and errors in the dialect of each protocol |
@@ -21,6 +22,7 @@ mod inherit;
 mod json;
 mod lent;
 pub mod listen;
+mod patience;
 mod query;
 mod route;
 
