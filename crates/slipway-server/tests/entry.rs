@@ -132,6 +132,20 @@ async fn health_and_metrics_need_no_signature_and_nothing_else_does_without() {
 }
 
 #[tokio::test]
+async fn a_signature_of_before_sigv4_is_answered_with_what_to_use_instead() {
+    let server = Server::start().await;
+    let presigned = "/releases/app.zip?AWSAccessKeyId=AKIA1&Signature=abc%3D&Expires=1795219200";
+    let in_header = http::Request::get(format!("{}/releases/app.zip", server.running.url()))
+        .header("authorization", "AWS AKIA1:abc=")
+        .body(http_body_util::Full::default())
+        .unwrap();
+    for answer in [server.get(presigned).await, server.send(in_header).await] {
+        assert_eq!((answer.status, answer.xml("Code").as_str()), (400, "InvalidRequest"));
+        assert!(answer.xml("Message").contains("AWS4-HMAC-SHA256"), "{answer:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_session_ends_when_its_time_is_over() {
     let server = Server::start().await;
     let session = key_of(&server.admin(sts("GetSessionToken", &[("DurationSeconds", "900")])).await.ok());

@@ -14,7 +14,7 @@ use slipway_artifacts::S3Endpoint;
 use slipway_model::Region;
 use slipway_wire::query::{IAM_NAMESPACE, STS_NAMESPACE};
 use slipway_wire::{ApiError, ErrorKind};
-use tracing::{Instrument as _, Span, field};
+use tracing::{Instrument as _, Level, Span, field};
 
 use super::answer::{self, Answer, Dialect};
 use super::authenticate::{self, Authenticator, Claim};
@@ -200,14 +200,24 @@ fn is_local(parts: &Parts, peer: Peer) -> bool {
         && !forwarded.iter().any(|name| parts.headers.contains_key(*name))
 }
 
-/// Polls of a fleet are thousands of lines a minute: they show only when asked for, or when they fail.
 fn log(route: Route, status: StatusCode, took: std::time::Duration) {
-    let (status, ms) = (status.as_u16(), took.as_millis() as u64);
+    let (level, status, ms) = (level(route, status), status.as_u16(), took.as_millis() as u64);
+    match level {
+        Level::ERROR => tracing::error!(status, ms, "answered"),
+        Level::INFO => tracing::info!(status, ms, "answered"),
+        _ => tracing::debug!(status, ms, "answered"),
+    }
+}
+
+/// Polls of a fleet are thousands of lines a minute: they show only when asked for, or when they fail. That somebody
+/// asks the object store for what it does not have is no failure of ours.
+fn level(route: Route, status: StatusCode) -> Level {
     let quiet = matches!(route, Route::Commands(..) | Route::Greeting | Route::Health | Route::Metrics);
     match status {
-        500.. => tracing::error!(status, ms, "answered"),
-        _ if quiet => tracing::debug!(status, ms, "answered"),
-        _ => tracing::info!(status, ms, "answered"),
+        StatusCode::NOT_IMPLEMENTED => Level::INFO,
+        _ if status.is_server_error() => Level::ERROR,
+        _ if quiet => Level::DEBUG,
+        _ => Level::INFO,
     }
 }
 
@@ -219,5 +229,18 @@ mod tests {
     async fn a_panic_ends_one_request_only() {
         assert_eq!(unless_panicked(async { 7 }).await, Some(7));
         assert_eq!(unless_panicked(async { assert_eq!(1 + 1, 3, "a broken handler") }).await, None);
+    }
+
+    #[test]
+    fn errors_in_the_log_are_ours() {
+        for (route, status, expected) in [
+            (Route::S3, 501, Level::INFO),
+            (Route::S3, 507, Level::ERROR),
+            (Route::S3, 403, Level::INFO),
+            (Route::Health, 503, Level::ERROR),
+            (Route::Health, 200, Level::DEBUG),
+        ] {
+            assert_eq!(level(route, StatusCode::from_u16(status).unwrap()), expected, "{route:?} {status}");
+        }
     }
 }

@@ -102,17 +102,25 @@ fn is_cbor(path: &str, headers: &HeaderMap) -> bool {
         || header_has(header::CONTENT_TYPE, "application/cbor")
 }
 
-/// The service in the credential scope of the `Authorization` header or of a presigned query.
+/// The service in the credential scope of the `Authorization` header or of a presigned query. The signatures of before
+/// SigV4 name none; only S3 has clients that still send them, and it tells them what to send instead.
 fn claimed_service(parts: &Parts) -> Option<String> {
     let service = |credential: &str| credential.rsplit('/').nth(1).map(str::to_owned);
     if let Some(authorization) = parts.headers.get(header::AUTHORIZATION) {
         let text = authorization.to_str().ok()?;
+        if text.starts_with("AWS ") {
+            return Some("s3".to_owned());
+        }
         let credential = text.split_once("Credential=")?.1;
         return service(credential.split([',', ' ']).next()?);
     }
     let query = parts.uri.query()?;
-    let credential = query.split('&').find_map(|pair| pair.strip_prefix("X-Amz-Credential="))?;
-    service(&percent_encoding::percent_decode_str(credential).decode_utf8_lossy())
+    let parameter = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+    if let Some(credential) = parameter("X-Amz-Credential") {
+        return service(&percent_encoding::percent_decode_str(credential).decode_utf8_lossy());
+    }
+    let old = ["AWSAccessKeyId", "Signature", "Expires"].iter().all(|name| parameter(name).is_some());
+    old.then(|| "s3".to_owned())
 }
 
 fn unsigned(parts: &Parts, path: &str) -> Route {
@@ -190,6 +198,15 @@ mod tests {
         let presigned = "/bucket/key?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIA1%2F20260101%2Feu-west-1%2Fs3%2Faws4_request";
         assert_eq!(of("GET", presigned, &[]), Route::S3);
         assert_eq!(of("GET", "/", &[("authorization", &signed("s3"))]), Route::S3);
+    }
+
+    #[test]
+    fn signatures_of_before_sigv4_are_the_object_stores_to_refuse() {
+        let presigned = "/bucket/key?AWSAccessKeyId=AKIA1&Signature=abc%3D&Expires=1795219200";
+        assert_eq!(of("GET", presigned, &[]), Route::S3);
+        assert_eq!(of("PUT", "/bucket/key", &[("authorization", "AWS AKIA1:abc=")]), Route::S3);
+        assert_eq!(of("GET", "/bucket/key?Signature=abc&Expires=1", &[]), Route::NotFound);
+        assert_eq!(of("PUT", "/bucket/key", &[("authorization", "Basic YTpi")]), Route::NotFound);
     }
 
     #[test]
