@@ -49,10 +49,13 @@ impl Hub {
     /// Parks a poll of `host`, sending an older one of the same host home.
     pub fn park(&self, host: &str) -> Parking<'_> {
         let place = Arc::new(Place::default());
-        place.go_home.store(self.closed.load(Ordering::SeqCst), Ordering::SeqCst);
         let older = self.lock().insert(host.to_owned(), Arc::clone(&place));
         if let Some(older) = older {
             older.send_home();
+        }
+        // Asked when the place is taken: whoever closes before finds this out, and whoever closes after finds the place.
+        if self.closed.load(Ordering::SeqCst) {
+            place.send_home();
         }
         Parking { hub: self, host: host.to_owned(), place }
     }
@@ -154,5 +157,18 @@ mod tests {
         hub.close();
         assert_eq!(before.woken().await, Woken::GoHome);
         assert_eq!(hub.park("b").woken().await, Woken::GoHome);
+    }
+
+    #[test]
+    fn a_poll_that_comes_while_the_hub_closes_goes_home() {
+        for _ in 0..2000 {
+            let hub = Hub::new();
+            std::thread::scope(|scope| {
+                let closing = scope.spawn(|| hub.close());
+                let parking = hub.park("a");
+                closing.join().unwrap();
+                assert!(parking.must_go_home());
+            });
+        }
     }
 }
