@@ -1,5 +1,6 @@
 //! Who sent a request and what they may do: the part of a request that every handler gets beside its input.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -149,7 +150,7 @@ impl RequestContext {
         Ok(evaluate_grants(&grants, &Request { action, resource, context: &context }))
     }
 
-    /// The condition keys of this request.
+    /// The condition keys of this request; a key that is given several times has all of the values.
     pub fn condition_keys(&self, keys: &[(&str, &str)]) -> Context {
         let caller = &self.caller;
         let context = Context::for_principal(&caller.principal).with_request(
@@ -158,7 +159,11 @@ impl RequestContext {
             caller.secure_transport,
             caller.scope.region.as_str(),
         );
-        keys.iter().fold(context, |context, (key, value)| context.with(key, *value))
+        let mut values: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for (key, value) in keys {
+            values.entry(key).or_default().push((*value).to_owned());
+        }
+        values.into_iter().fold(context, |context, (key, values)| context.with_all(key, values))
     }
 
     /// Whether the caller may give this role to CodeDeploy and CodeDeploy may use it (D-30).

@@ -241,6 +241,57 @@ async fn an_external_id_that_the_trust_policy_asks_for_must_be_given() {
     }
 }
 
+/// Whoever may give permissions, but not all of them, must not be able to give all of them to themselves.
+#[tokio::test]
+async fn delegated_administration_ends_where_the_condition_keys_of_iam_say() {
+    const ADMINISTRATOR: &str = "arn:aws:iam::aws:policy/AdministratorAccess";
+    const READER: &str = "arn:aws:iam::aws:policy/AWSCodeDeployReadOnlyAccess";
+    let server = Server::start().await;
+    server.admin(iam("CreateUser", &[("UserName", "deputy")])).await.ok();
+    let deputy = key_of(&server.admin(iam("CreateAccessKey", &[("UserName", "deputy")])).await.ok());
+    let policy = format!(
+        r#"{{"Version":"2012-10-17","Statement":[
+            {{"Effect":"Allow","Action":"iam:*","Resource":"*"}},
+            {{"Effect":"Deny","Action":"iam:Attach*","Resource":"*",
+              "Condition":{{"ArnEquals":{{"iam:PolicyARN":"{ADMINISTRATOR}"}}}}}},
+            {{"Effect":"Deny","Action":["iam:CreateUser","iam:PutUserPolicy"],"Resource":"*",
+              "Condition":{{"StringNotEquals":{{"iam:PermissionsBoundary":"{READER}"}}}}}},
+            {{"Effect":"Deny","Action":"iam:CreateAccessKey","Resource":"*",
+              "Condition":{{"StringEquals":{{"aws:ResourceTag/team":"core"}}}}}},
+            {{"Effect":"Deny","Action":"iam:CreateUser","Resource":"*",
+              "Condition":{{"ForAnyValue:StringEquals":{{"aws:TagKeys":["cost"]}}}}}}]}}"#
+    );
+    let put = [("UserName", "deputy"), ("PolicyName", "p"), ("PolicyDocument", policy.as_str())];
+    server.admin(iam("PutUserPolicy", &put)).await.ok();
+    let core = [("UserName", "core"), ("Tags.member.1.Key", "team"), ("Tags.member.1.Value", "core")];
+    server.admin(iam("CreateUser", &core)).await.ok();
+
+    let bounded = [("UserName", "u"), ("PermissionsBoundary", READER)];
+    let tagged = [
+        ("UserName", "v"),
+        ("PermissionsBoundary", READER),
+        ("Tags.member.1.Key", "a"),
+        ("Tags.member.1.Value", ""),
+        ("Tags.member.2.Key", "cost"),
+        ("Tags.member.2.Value", ""),
+    ];
+    let inline = |user| [("UserName", user), ("PolicyName", "x"), ("PolicyDocument", READ)];
+    for (action, parameters, status) in [
+        ("AttachUserPolicy", &[("UserName", "deputy"), ("PolicyArn", ADMINISTRATOR)][..], 403),
+        ("AttachUserPolicy", &[("UserName", "deputy"), ("PolicyArn", READER)], 200),
+        ("CreateUser", &[("UserName", "u")], 403),
+        ("CreateUser", &tagged, 403),
+        ("CreateUser", &bounded, 200),
+        ("PutUserPolicy", &inline("u"), 200),
+        ("PutUserPolicy", &inline("deputy"), 403),
+        ("CreateAccessKey", &[("UserName", "core")], 403),
+        ("CreateAccessKey", &[("UserName", "u")], 200),
+    ] {
+        let answer = server.call(&deputy, iam(action, parameters)).await;
+        assert_eq!(answer.status, status, "{action} {parameters:?}: {answer:?}");
+    }
+}
+
 #[tokio::test]
 async fn built_in_policies_can_be_looked_up() {
     let server = Server::start().await;

@@ -32,7 +32,17 @@ impl<'a> Call<'a> {
 
     /// Whether the caller may do this to `resource`.
     pub(super) async fn authorize(&self, resource: &str) -> Result<(), QueryError> {
-        Ok(self.context.authorize(&format!("iam:{}", self.action), resource).await?)
+        self.authorize_with(resource, &[]).await
+    }
+
+    /// [`Call::authorize`] with condition keys of IAM.
+    pub(super) async fn authorize_with(
+        &self,
+        resource: &str,
+        keys: &[(String, String)],
+    ) -> Result<(), QueryError> {
+        let keys: Vec<_> = keys.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        Ok(self.context.authorize_with(&format!("iam:{}", self.action), resource, &keys).await?)
     }
 
     /// A parameter that must be there.

@@ -35,6 +35,8 @@ pub(super) trait Holder: Serialize + DeserializeOwned + Send + Sync {
     fn attached_mut(&mut self) -> &mut Vec<String>;
     fn put(&mut self, name: &str, document: &str) -> Result<(), IamError>;
     fn attach(&mut self, arn: &str) -> Result<(), IamError>;
+    fn tags(&self) -> &BTreeMap<String, String>;
+    fn boundary(&self) -> Option<&str>;
 }
 
 macro_rules! holder {
@@ -80,6 +82,12 @@ macro_rules! holder {
             fn attach(&mut self, arn: &str) -> Result<(), IamError> {
                 self.attach_policy(arn)
             }
+            fn tags(&self) -> &BTreeMap<String, String> {
+                &self.tags
+            }
+            fn boundary(&self) -> Option<&str> {
+                self.permissions_boundary.as_deref()
+            }
         }
     };
 }
@@ -114,8 +122,39 @@ pub(super) async fn authorized<H: Holder>(call: &Call<'_>, name: &str) -> Result
     H::check_name(name).map_err(refused)?;
     let found = find::<H>(call, name).await?;
     let at_root = H::arn_at_root(call.account().as_str(), name);
-    call.authorize(found.as_ref().map_or(at_root.as_str(), |found| found.value.arn())).await?;
+    let keys = condition_keys(call, found.as_ref().map(|found| &found.value));
+    call.authorize_with(found.as_ref().map_or(at_root.as_str(), |found| found.value.arn()), &keys).await?;
     found.ok_or_else(|| refused(H::absent(name)))
+}
+
+/// What policies may ask about a change of a user or role. A denial that names one of these keys would not be met if it
+/// were left out: administration is delegated by such denials.
+fn condition_keys<H: Holder>(call: &Call<'_>, holder: Option<&H>) -> Vec<(String, String)> {
+    let mut keys = Vec::new();
+    if let Some(arn) = call.form.get("PolicyArn") {
+        keys.push(("iam:PolicyARN".to_owned(), arn.to_owned()));
+    }
+    let Some(holder) = holder else { return keys };
+    keys.extend(holder.boundary().map(|arn| ("iam:PermissionsBoundary".to_owned(), arn.to_owned())));
+    for (key, value) in holder.tags() {
+        keys.push((format!("aws:ResourceTag/{key}"), value.clone()));
+        keys.push((format!("iam:ResourceTag/{key}"), value.clone()));
+    }
+    keys
+}
+
+/// What policies may ask about a creation.
+pub(super) fn keys_of_creation(
+    tags: &BTreeMap<String, String>,
+    boundary: Option<&str>,
+) -> Vec<(String, String)> {
+    let mut keys = Vec::new();
+    keys.extend(boundary.map(|arn| ("iam:PermissionsBoundary".to_owned(), arn.to_owned())));
+    for (key, value) in tags {
+        keys.push((format!("aws:RequestTag/{key}"), value.clone()));
+        keys.push(("aws:TagKeys".to_owned(), key.clone()));
+    }
+    keys
 }
 
 /// Changes a user or role; decides again when someone else changed it in between.

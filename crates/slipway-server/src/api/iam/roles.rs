@@ -30,7 +30,7 @@ pub(super) async fn create(call: Call<'_>) -> Result<String, QueryError> {
     let boundary = holder::boundary(call.form)?;
     let account = call.account();
     let arn = identity::role_arn(account.as_str(), path, name);
-    call.authorize(&arn).await?;
+    call.authorize_with(&arn, &holder::keys_of_creation(&tags, boundary.as_deref())).await?;
     let mut role = Role::new(account.as_str(), path, name, token::role_id(random()), trust, call.now_ms());
     role.description = description.map(str::to_owned);
     role.max_session_duration = longest.unwrap_or(role.max_session_duration);

@@ -33,7 +33,7 @@ pub(super) async fn create(call: Call<'_>) -> Result<String, QueryError> {
     let boundary = holder::boundary(call.form)?;
     let account = call.account();
     let arn = identity::user_arn(account.as_str(), path, name);
-    call.authorize(&arn).await?;
+    call.authorize_with(&arn, &holder::keys_of_creation(&tags, boundary.as_deref())).await?;
     let mut user = User::new(account.as_str(), path, name, token::user_id(random()), call.now_ms());
     user.tags = tags;
     user.permissions_boundary = boundary;
