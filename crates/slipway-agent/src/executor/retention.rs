@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::layout::{Deployment, Layout};
+use crate::sys::remove::remove_tree;
 
 /// AG-084.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +29,7 @@ pub(super) fn delete_old(
     let mut deleted = Vec::new();
     // The guide counts all, then spares the last successful one: one more may stay (AG-083).
     for path in others.into_iter().filter(|path| !is(path, last_successful.as_ref())).take(surplus) {
-        std::fs::remove_dir_all(&path).map_err(|error| RetentionError { path: path.clone(), error })?;
+        remove_tree(&path).map_err(|error| RetentionError { path: path.clone(), error })?;
         deleted.push(path);
     }
     Ok(deleted)
@@ -114,6 +115,22 @@ mod tests {
             delete_old(&layout, "g", &layout.deployment("g", "d-new"), keep).expect("AG-083");
             assert_eq!(left(&layout), expected, "AG-083: {count} {successful:?} {keep}");
         }
+    }
+
+    #[test]
+    fn a_script_that_left_a_bottomless_tree_does_not_block_later_deployments() {
+        use crate::sys::directory::{Directory, Follow};
+        let (_root, layout) = group(2, None);
+        let old = layout.deployment("g", "d-0").directory().to_owned();
+        let mut here = Directory::open(&old, Follow::Always).expect("open");
+        for _ in 0..3000 {
+            here.make_directory("deep".as_ref(), 0o755).expect("mkdir");
+            here = here.beneath("deep".as_ref()).expect("open");
+        }
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
+        File::open(&old).and_then(|file| file.set_modified(time)).expect("mtime");
+        delete_old(&layout, "g", &layout.deployment("g", "d-new"), 2).expect("AG-084");
+        assert_eq!(left(&layout), ["d-1"], "AG-083");
     }
 
     #[test]
