@@ -6,16 +6,19 @@ use std::sync::Arc;
 use http::Uri;
 use tokio::sync::watch;
 
+use crate::api::{Api, Endpoints};
 use crate::client::{ClientSettings, CommandClient};
-use crate::config::{Config, ConfigError, OnPremises, OnPremisesError};
-use crate::download::{Downloader, GitHubSettings, S3Settings, aws_domain};
+use crate::config::{Config, ConfigError, CredentialSource, HostIdentity, OnPremisesError, S3Credentials};
+use crate::download::{Downloader, GitHubSettings, S3Settings, aws_domain, is_aws};
 use crate::executor::Executor;
 use crate::hooks::{BaseEnvironment, HookRunner};
 use crate::http::{HttpClient, HttpSetupError, Trust};
+use crate::identity;
 use crate::install::Switches;
 use crate::layout::Layout;
 use crate::logs::{AgentLog, DeploymentsLog};
 use crate::poller::{Poller, Timing, Worker};
+use crate::session::Renewer;
 use crate::spec::{PinError, SignerPin};
 use crate::tracking::Tracker;
 use crate::unpack::Limits;
@@ -42,10 +45,15 @@ pub enum StartError {
     Pin(#[from] PinError),
     /// No identity.
     #[error(
-        "On Premises config file does not exist or not readable, or names no identity: {}. This agent serves on-premises hosts; register this host first.",
-        .0.display()
+        "On Premises config file does not exist or not readable, or names no identity: {}. Register this host first ({reason}).",
+        .file.display()
     )]
-    NoIdentity(PathBuf),
+    NoIdentity {
+        /// The on-premises file.
+        file: PathBuf,
+        /// Why this is no EC2 instance either.
+        reason: String,
+    },
     /// The address of the command service.
     #[error("deploy_control_endpoint {0} is not usable: {1}")]
     Endpoint(String, String),
@@ -64,14 +72,16 @@ pub enum StartError {
 pub struct Agent {
     worker: Arc<Worker>,
     timing: Timing,
+    renewer: Option<Renewer>,
     stop: watch::Receiver<bool>,
 }
 
 impl Agent {
-    /// Reads the on-premises file and builds everything; connects to nothing yet. `launcher` is this program,
-    /// `stop` ends [`run`](Self::run).
+    /// Builds everything for this host; connects to nothing yet. `launcher` is this program, `stop` ends
+    /// [`run`](Self::run).
     pub fn new(
         config: &Config,
+        host: HostIdentity,
         launcher: PathBuf,
         log: &AgentLog,
         stop: watch::Receiver<bool>,
@@ -79,29 +89,33 @@ impl Agent {
         for notice in &config.notices {
             log.warn(notice);
         }
-        let on_premises = OnPremises::load(&config.on_premises_config_file)?
-            .ok_or_else(|| StartError::NoIdentity(config.on_premises_config_file.clone()))?;
-        if config.use_fips_mode && !FIPS_REGIONS.contains(&on_premises.region.as_str()) {
+        if config.use_fips_mode && !FIPS_REGIONS.contains(&host.region.as_str()) {
             return Err(ConfigError::Fips.into());
         }
-        let endpoint = command_endpoint(config, &on_premises.region, log)?;
+        let endpoint = command_endpoint(config, &host, log)?;
         let layout = Layout::new(&config.root_dir, &config.ongoing_deployment_tracking);
         let trust = Trust::resolve(config.ca_bundle.as_deref());
         let proxy = config.proxy_uri.as_deref();
         let http = HttpClient::new(&trust, proxy, config.http_read_timeout)?;
         let settings = ClientSettings {
             endpoint,
-            region: on_premises.region.clone(),
+            region: host.region.clone(),
             secure: config.enable_auth_policy,
             agent_version: agent_version(&config.root_dir, log),
         };
         let downloader = Downloader {
             http: http.clone(),
-            credentials: on_premises.credentials.clone(),
+            credentials: match config.s3_credentials {
+                S3Credentials::Host => host.credentials.clone(),
+                S3Credentials::Usual => {
+                    CredentialSource::usual(&identity::variable, identity::metadata_service(config, log)?)
+                }
+            },
             s3: S3Settings::resolve(
                 config.s3_endpoint_override.as_deref(),
                 config.deploy_control_endpoint.as_deref(),
-                &on_premises.region,
+                &host.region,
+                host.domain.as_deref(),
                 config.use_fips_mode,
             ),
             github: GitHubSettings::new(&config.github_endpoint, &trust, proxy),
@@ -110,7 +124,7 @@ impl Agent {
         let environment = BaseEnvironment::new(
             std::env::vars_os(),
             &config.hardening,
-            &on_premises,
+            Some(&host),
             config.hook_env_credentials,
         );
         let hooks = HookRunner::new(environment, deployments_log(config, &layout)?, launcher, log.clone());
@@ -126,11 +140,13 @@ impl Agent {
                 reject_unconfined_selinux: config.hardening.reject_unconfined_selinux_in_bundle,
             },
             retain_cleanup_guide: config.retain_cleanup_guide,
+            reuse_archives: config.enable_archive_reuse,
             log: log.clone(),
         };
+        let renewer = renewer(config, &host, &http, log);
         let worker = Worker {
-            host: on_premises.host_identifier,
-            client: CommandClient::new(http, settings, on_premises.credentials, log.clone()),
+            host: host.host_identifier,
+            client: CommandClient::new(http, settings, host.credentials, log.clone()),
             executor,
             tracker: Tracker::new(&layout),
             pin: signer_pin(config, &layout, log)?,
@@ -142,21 +158,27 @@ impl Agent {
             wait_after_throttle_error: config.wait_after_throttle_error,
             stop_wait: config.kill_agent_max_wait_time,
         };
-        Ok(Self { worker: Arc::new(worker), timing, stop })
+        Ok(Self { worker: Arc::new(worker), timing, renewer, stop })
     }
 
     /// Polls and works until told to stop and everything in work has ended.
     pub async fn run(self) {
+        if let Some(renewer) = self.renewer {
+            renewer.begin().await;
+            tokio::spawn(renewer.run(self.stop.clone()));
+        }
         Poller::new(self.worker, self.timing, self.stop).run().await;
     }
 }
 
 /// The configured address, else AWS's of the region (AG-034, AP-32).
-fn command_endpoint(config: &Config, region: &str, log: &AgentLog) -> Result<Uri, StartError> {
+fn command_endpoint(config: &Config, host: &HostIdentity, log: &AgentLog) -> Result<Uri, StartError> {
     let text = config.deploy_control_endpoint.clone().unwrap_or_else(|| {
+        let region = host.region.as_str();
+        let domain = host.domain.as_deref().unwrap_or_else(|| aws_domain(region));
         let secure = if config.enable_auth_policy { "-secure" } else { "" };
         let fips = if config.use_fips_mode { "-fips" } else { "" };
-        format!("https://codedeploy-commands{secure}{fips}.{region}.{}", aws_domain(region))
+        format!("https://codedeploy-commands{secure}{fips}.{region}.{domain}")
     });
     let wrong = |reason: &str| StartError::Endpoint(text.clone(), reason.to_owned());
     let uri: Uri = text.parse().map_err(|error: http::uri::InvalidUri| wrong(&error.to_string()))?;
@@ -170,6 +192,20 @@ fn command_endpoint(config: &Config, region: &str, log: &AgentLog) -> Result<Uri
         return Err(wrong("it names no host"));
     }
     Ok(uri)
+}
+
+/// Keeps the host's session alive, if that is our business. STS is the control plane itself unless that is AWS.
+fn renewer(config: &Config, host: &HostIdentity, http: &HttpClient, log: &AgentLog) -> Option<Renewer> {
+    let renewal = host.renewal.clone()?;
+    let mut endpoints = match config.deploy_control_endpoint.as_deref().filter(|endpoint| !is_aws(endpoint)) {
+        Some(endpoint) => Endpoints::one(endpoint),
+        None => Endpoints::aws(&host.region),
+    };
+    if let Some(sts) = &config.sts_endpoint {
+        sts.trim_end_matches('/').clone_into(&mut endpoints.sts);
+    }
+    let api = Api::new(http.clone(), renewal.source.clone(), &host.region, endpoints);
+    Some(Renewer::new(renewal, api, host.credentials.clone(), log.clone()))
 }
 
 fn deployments_log(config: &Config, layout: &Layout) -> Result<DeploymentsLog, StartError> {

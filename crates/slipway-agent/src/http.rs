@@ -126,10 +126,18 @@ enum Kind {
 impl HttpClient {
     /// A client that trusts `trust`, goes through `proxy` if there is one, and waits `read_timeout` for answers.
     pub fn new(trust: &Trust, proxy: Option<&str>, read_timeout: Duration) -> Result<Self, HttpSetupError> {
+        Self::with_roots(trust.roots()?, proxy, read_timeout)
+    }
+
+    fn with_roots(
+        roots: RootCertStore,
+        proxy: Option<&str>,
+        read_timeout: Duration,
+    ) -> Result<Self, HttpSetupError> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let tls = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
-            .with_root_certificates(trust.roots()?)
+            .with_root_certificates(roots)
             .with_no_client_auth();
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
@@ -154,6 +162,11 @@ impl HttpClient {
             }
         };
         Ok(Self { kind, read_timeout })
+    }
+
+    /// A client for a service on this machine that speaks plain HTTP: without roots, and never through a proxy.
+    pub fn plain(timeout: Duration) -> Result<Self, HttpSetupError> {
+        Self::with_roots(RootCertStore::empty(), None, timeout)
     }
 
     /// Sends a request; the answer's body is still to be read.

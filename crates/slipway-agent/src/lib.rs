@@ -8,23 +8,28 @@
 //!   plane harmless.
 //! * [`executor`] does the work: [`download`] and [`unpack`] the bundle, [`install`] its files, run its
 //!   scripts ([`hooks`]).
+//! * [`identity`] is who this host is: by its on-premises file, or, on EC2, by [`imds`]. [`session`] keeps the session
+//!   of a host that has one alive; [`api`] is the client of the public APIs for it.
 //! * [`layout`] knows where everything lies, [`logs`] what is written about it; [`sys`] is the one place of
 //!   system calls.
 //!
 //! ```no_run
-//! use slipway_agent::{agent::Agent, config::Config, logs::AgentLog};
+//! use slipway_agent::{agent::Agent, config::Config, identity, logs::AgentLog};
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let config = Config::load("/etc/codedeploy-agent/conf/codedeployagent.yml".as_ref())?;
 //! config.prepare_directories()?;
+//! let log = AgentLog::to_stderr(false);
+//! let host = identity::of_this_host(&config, &log).await?;
 //! let (_stop, stopped) = tokio::sync::watch::channel(false);
-//! let agent = Agent::new(&config, std::env::current_exe()?, &AgentLog::to_stderr(false), stopped)?;
+//! let agent = Agent::new(&config, host, std::env::current_exe()?, &log, stopped)?;
 //! agent.run().await;
 //! # Ok(())
 //! # }
 //! ```
 
 pub mod agent;
+pub mod api;
 pub mod client;
 pub mod clock;
 pub mod config;
@@ -32,11 +37,14 @@ pub mod download;
 pub mod executor;
 pub mod hooks;
 pub mod http;
+pub mod identity;
+pub mod imds;
 pub mod install;
 pub mod layout;
 pub mod logs;
 pub mod poller;
 pub mod process;
+pub mod session;
 pub mod sign;
 pub mod spec;
 pub mod sys;

@@ -238,7 +238,7 @@ impl CommandClient {
         operation: &str,
         input: &impl Serialize,
     ) -> Result<Response<Bytes>, ClientError> {
-        let keys = self.credentials.keys()?;
+        let keys = self.credentials.keys().await?;
         let body = serde_json::to_vec(input).map_err(|error| ClientError::Answer(error.to_string()))?;
         let (prefix, service) = if self.settings.secure {
             ("CodeDeployCommandService", "codedeploy-commands-secure")

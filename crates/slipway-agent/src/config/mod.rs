@@ -1,7 +1,8 @@
 //! The agent's configuration: `codedeployagent.yml`, the on-premises file, credentials.
 //!
 //! Keys, defaults and error texts are those of AG-054 and AS-137; the keys that Slipway adds are
-//! `spec_signing_certificate`, `ca_bundle`, `hook_env_credentials`, `retain_cleanup`, `github_endpoint`.
+//! `spec_signing_certificate`, `ca_bundle`, `hook_env_credentials`, `retain_cleanup`, `github_endpoint`,
+//! `s3_credentials`, `sts_endpoint`.
 
 mod credentials;
 mod onprem;
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use credentials::{CredentialError, CredentialSource, Keys};
-pub use onprem::{Identity, OnPremises, OnPremisesError};
+pub use onprem::{HostIdentity, OnPremisesError, Renewal, SESSION, role_of_session};
 
 use yaml::FlatMap;
 
@@ -70,6 +71,15 @@ pub enum ConfigError {
     /// Anything else, in a sentence.
     #[error("{0}")]
     Invalid(String),
+}
+
+/// Whose keys sign for S3.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum S3Credentials {
+    /// The host's own, with which it polls.
+    Host,
+    /// Those that any AWS client on this host would use: for bundles that are not in the control plane's own store.
+    Usual,
 }
 
 /// Hardening switches (AP-30). On by default where no legitimate bundle breaks (D-17).
@@ -134,6 +144,14 @@ pub struct Config {
     pub deploy_control_endpoint: Option<String>,
     /// URL of the S3 service.
     pub s3_endpoint_override: Option<String>,
+    /// IMDSv1 is never spoken (AG-011).
+    pub disable_imds_v1: bool,
+    /// Whose keys sign for S3.
+    pub s3_credentials: S3Credentials,
+    /// URL of STS, for hosts that renew their own session.
+    pub sts_endpoint: Option<String>,
+    /// Whether an unpacked revision that is there already may be used again (AP-28).
+    pub enable_archive_reuse: bool,
     /// Whether the deployments log is written (AG-074).
     pub enable_deployments_log: bool,
     /// Name of the tracking directory under `<root>` (AG-066).
@@ -202,6 +220,18 @@ impl Config {
             use_fips_mode: values.flag("use_fips_mode", false)?,
             deploy_control_endpoint: values.text("deploy_control_endpoint").map(str::to_owned),
             s3_endpoint_override: values.text("s3_endpoint_override").map(str::to_owned),
+            disable_imds_v1: values.flag("disable_imds_v1", false)?,
+            s3_credentials: match values.text("s3_credentials") {
+                None | Some("host") => S3Credentials::Host,
+                Some("aws") => S3Credentials::Usual,
+                Some(other) => {
+                    return Err(
+                        values.malformed(&format!("s3_credentials: `{other}` is neither host nor aws"))
+                    );
+                }
+            },
+            sts_endpoint: values.text("sts_endpoint").map(str::to_owned),
+            enable_archive_reuse: values.flag("enable_archive_reuse", true)?,
             enable_deployments_log: values.flag("enable_deployments_log", true)?,
             ongoing_deployment_tracking: tracking,
             kill_agent_max_wait_time: values

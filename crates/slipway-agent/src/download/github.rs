@@ -8,7 +8,8 @@ use http::{Request, Response, StatusCode, Uri, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 
-use super::{DownloadError, Downloader, store};
+use super::part::Part;
+use super::{DownloadError, Downloader};
 use crate::http::{HttpClient, Trust, host_of};
 
 const REDIRECTS: usize = 5;
@@ -64,10 +65,15 @@ impl Downloader {
         let mut codes = Vec::new();
         let mut pauses = self.github.pauses.iter();
         loop {
-            let outcome = follow(&http, &url, token).await;
-            match outcome {
+            match follow(&http, &url, token).await {
                 Ok(answer) if answer.status().is_success() => {
-                    return store(answer.into_body(), destination, http.read_timeout(), |_| Ok(())).await;
+                    // GitHub packs each archive anew: there is no rest to ask for after a break.
+                    let part = Part::create(destination)?;
+                    match part.receive(answer.into_body(), http.read_timeout()).await {
+                        (part, Ok(())) => return part.finish(),
+                        (_, Err(error @ DownloadError::Interrupted(_))) => codes.push(error.to_string()),
+                        (_, Err(error)) => return Err(error),
+                    }
                 }
                 Ok(answer) => codes.push(answer.status().as_u16().to_string()),
                 Err(error) => codes.push(error.to_string()),

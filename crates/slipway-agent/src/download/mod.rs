@@ -1,27 +1,25 @@
 //! Getting the bundle: streamed to `bundle.tar`, whatever its type (AG-072, AG-090, AG-091).
+//!
+//! Nothing is ever in memory as a whole. What has come of an S3 object survives a broken connection: the rest is asked
+//! for by range, and only of the same object (`If-Match`).
 
 mod github;
+mod part;
 mod s3;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
-use md5::{Digest as _, Md5};
-use tokio::io::AsyncWriteExt as _;
 
 use crate::config::CredentialSource;
 use crate::http::{HttpClient, HttpError, HttpSetupError};
 use crate::logs::AgentLog;
 use crate::sign::SignError;
 use crate::spec::{DeploymentSpec, Revision};
-use crate::sys::files::is_disk_full;
 use crate::unpack::BundleType;
 
 pub use github::GitHubSettings;
+use part::Part;
 pub use s3::S3Settings;
-pub(crate) use s3::domain as aws_domain;
+pub(crate) use s3::{domain as aws_domain, is_aws_url as is_aws};
 
 /// Why a bundle could not be fetched. The text is reported to the control plane (code 5).
 #[derive(Debug, thiserror::Error)]
@@ -49,8 +47,13 @@ pub enum DownloadError {
         actual: String,
     },
     /// No connection to S3 (AG-040).
-    #[error("{0}. Try using s3 endpoint override.")]
-    S3Unreachable(HttpError),
+    #[error("{error}. {advice}")]
+    S3Unreachable {
+        /// Why not.
+        error: HttpError,
+        /// What may help.
+        advice: String,
+    },
     /// No connection.
     #[error(transparent)]
     Http(#[from] HttpError),
@@ -87,12 +90,26 @@ pub enum DownloadError {
         /// Why.
         error: std::io::Error,
     },
-    /// `Local File`, `Local Directory`.
-    #[error("Revisions of type {0} belong to local deployments and are not accepted from a control plane.")]
-    Local(String),
+    /// A local bundle cannot be read.
+    #[error("The bundle {} cannot be read: {error}", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
     /// An address that is none.
     #[error("Invalid download address {0}")]
     Address(String),
+}
+
+/// A bundle that is on this host now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetched {
+    /// Where it is: the destination, or the directory that is deployed.
+    pub path: PathBuf,
+    /// What it is.
+    pub kind: BundleType,
 }
 
 /// Fetches bundles.
@@ -111,17 +128,14 @@ pub struct Downloader {
 }
 
 impl Downloader {
-    /// Fetches the bundle of `spec` to `destination`; an earlier file stays until the new one is complete.
-    pub async fn fetch(
-        &self,
-        spec: &DeploymentSpec,
-        destination: &Path,
-    ) -> Result<BundleType, DownloadError> {
-        match &spec.revision {
+    /// Fetches the bundle of `spec` to `destination`; an earlier file stays until the new one is complete. A directory
+    /// of this host is not copied: unpacking it is.
+    pub async fn fetch(&self, spec: &DeploymentSpec, destination: &Path) -> Result<Fetched, DownloadError> {
+        let kind = match &spec.revision {
             Revision::S3 { bucket, key, bundle_type, version, etag } => {
                 let object = s3::Object { bucket, key, version: version.as_deref(), etag: etag.as_deref() };
                 self.fetch_s3(&object, destination).await?;
-                Ok(BundleType::from_name(bundle_type))
+                BundleType::from_name(bundle_type)
             }
             Revision::GitHub { account, repository, commit_id, bundle_type, token } => {
                 let zip = bundle_type.as_deref() == Some("zip");
@@ -129,46 +143,28 @@ impl Downloader {
                 let token = token.as_ref().map(|token| token.0.as_str());
                 self.fetch_github(&commit, token, destination).await?;
                 // A tarball of GitHub is compressed.
-                Ok(if zip { BundleType::Zip } else { BundleType::Tgz })
+                if zip { BundleType::Zip } else { BundleType::Tgz }
             }
-            Revision::Local(kind) => Err(DownloadError::Local(kind.clone())),
-        }
+            Revision::Local { location, bundle_type } if bundle_type == "directory" => {
+                return Ok(Fetched { path: location.clone(), kind: BundleType::Directory });
+            }
+            Revision::Local { location, bundle_type } => {
+                copy_local(location.clone(), destination.to_owned()).await?;
+                BundleType::from_name(bundle_type)
+            }
+        };
+        Ok(Fetched { path: destination.to_owned(), kind })
     }
 }
 
-/// Writes a body to a file beside `destination`, proves it with `check`, and then puts it in place.
-async fn store(
-    mut body: Incoming,
-    destination: &Path,
-    idle: Duration,
-    check: impl FnOnce(&str) -> Result<(), DownloadError>,
-) -> Result<(), DownloadError> {
-    let failed = |error: std::io::Error| {
-        if is_disk_full(&error) {
-            DownloadError::DiskFull(destination.to_owned())
-        } else {
-            DownloadError::Write { path: destination.to_owned(), error }
-        }
-    };
-    let directory = destination.parent().unwrap_or(Path::new("."));
-    // Deleted by itself on every way out but the last.
-    let part =
-        tempfile::Builder::new().prefix(".bundle-").tempfile_in(directory).map_err(failed)?.into_temp_path();
-    let mut file = tokio::fs::File::create(&part).await.map_err(failed)?;
-    let mut digest = Md5::new();
-    loop {
-        let frame = tokio::time::timeout(idle, body.frame()).await.map_err(|_| {
-            DownloadError::Interrupted(format!("nothing came for {} seconds", idle.as_secs()))
-        })?;
-        let Some(frame) = frame else { break };
-        let frame = frame.map_err(|error| DownloadError::Interrupted(error.to_string()))?;
-        if let Ok(data) = frame.into_data() {
-            digest.update(&data);
-            file.write_all(&data).await.map_err(failed)?;
-        }
-    }
-    file.flush().await.map_err(failed)?;
-    drop(file);
-    check(&hex::encode(digest.finalize()))?;
-    part.persist(destination).map_err(|error| failed(error.error))
+/// A local archive is kept as a downloaded one is (AG-072).
+async fn copy_local(location: PathBuf, destination: PathBuf) -> Result<(), DownloadError> {
+    let copied = tokio::task::spawn_blocking(move || {
+        let unreadable = |error| DownloadError::Read { path: location.clone(), error };
+        let mut input = std::fs::File::open(&location).map_err(unreadable)?;
+        let part = Part::create(&destination)?;
+        part.copy_from(&mut input)?;
+        part.finish()
+    });
+    copied.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }

@@ -17,7 +17,7 @@ use crate::install::{InstallRequest, Switches, install};
 use crate::layout::{Deployment, Layout};
 use crate::logs::AgentLog;
 use crate::spec::DeploymentSpec;
-use crate::unpack::{Limits, unpack};
+use crate::unpack::{BundleType, Limits, unpack};
 
 pub use revision::find_appspec;
 
@@ -82,6 +82,8 @@ pub struct Executor {
     pub switches: Switches,
     /// D-14.
     pub retain_cleanup_guide: bool,
+    /// `enable_archive_reuse` (AP-28).
+    pub reuse_archives: bool,
     /// The agent log.
     pub log: AgentLog,
 }
@@ -137,18 +139,49 @@ impl Executor {
         std::fs::create_dir_all(deployment.directory()).map_err(|error| {
             Diagnostics::failure(format!("{}: {error}", deployment.directory().display()))
         })?;
-        let bundle = deployment.bundle();
-        let kind = self
-            .downloader
-            .fetch(spec, &bundle)
-            .await
-            .map_err(|error| Diagnostics::failure(error.to_string()))?;
-        let (archive, limits) = (deployment.archive(), self.limits.clone());
-        let unpacked = blocking(move || unpack(&bundle, kind, &archive, &limits)).await?;
-        self.log.debug(format_args!("Unpacked {} members, {} bytes", unpacked.members, unpacked.bytes));
+        if !self.reuse(spec, deployment).await {
+            self.download(spec, deployment).await?;
+        }
         self.layout
             .mark_most_recent(&spec.group_id, deployment)
             .map_err(|error| Diagnostics::failure(format!("_most_recent_install: {error}")))
+    }
+
+    async fn download(&self, spec: &DeploymentSpec, deployment: &Deployment) -> Result<(), Diagnostics> {
+        let fetched = self
+            .downloader
+            .fetch(spec, &deployment.bundle())
+            .await
+            .map_err(|error| Diagnostics::failure(error.to_string()))?;
+        let (archive, limits) = (deployment.archive(), self.limits.clone());
+        let unpacked = blocking(move || unpack(&fetched.path, fetched.kind, &archive, &limits)).await?;
+        self.log.debug(format_args!("Unpacked {} members, {} bytes", unpacked.members, unpacked.bytes));
+        Ok(())
+    }
+
+    /// Takes the revision from an earlier deployment, if the specification names one that is still here (AP-28).
+    async fn reuse(&self, spec: &DeploymentSpec, deployment: &Deployment) -> bool {
+        let Some(id) = spec.reuse_archive_from.as_ref().filter(|_| self.reuse_archives) else { return false };
+        let earlier = self.layout.deployment(&spec.group_id, id);
+        // Itself: then the bundle is meant to be fetched again.
+        if earlier == *deployment || !earlier.archive().is_dir() {
+            self.log.info(format_args!("The revision of {id} is not here; downloading it"));
+            return false;
+        }
+        let (from, to, limits) = (earlier.archive(), deployment.archive(), self.limits.clone());
+        match blocking(move || unpack(&from, BundleType::Directory, &to, &limits)).await {
+            Ok(_) => {
+                self.log.info(format_args!("Took the revision of {id}, which is the same"));
+                true
+            }
+            Err(error) => {
+                self.log.warn(format_args!(
+                    "The revision of {id} cannot be taken ({}); downloading it",
+                    error.message
+                ));
+                false
+            }
+        }
     }
 
     async fn install(&self, spec: &DeploymentSpec, deployment: Deployment) -> Result<(), Diagnostics> {

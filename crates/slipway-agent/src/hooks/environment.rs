@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 
-use crate::config::{Hardening, OnPremises};
+use crate::config::{Hardening, HostIdentity};
 use crate::spec::{DeploymentSpec, Revision};
 
 /// Never handed on: the agent ignores them itself (AG-032), and stale ones would mislead a script.
@@ -31,11 +31,12 @@ const ALLOWED: [&str; 3] = ["PATH", "HOME", "USER"];
 pub struct BaseEnvironment(BTreeMap<OsString, OsString>);
 
 impl BaseEnvironment {
-    /// From the agent's own environment (`inherited`), the switches of AP-30, and who this host is.
+    /// From the agent's own environment (`inherited`), the switches of AP-30, and who this host is; a local
+    /// deployment needs no identity (AG-113).
     pub fn new(
         inherited: impl IntoIterator<Item = (OsString, OsString)>,
         hardening: &Hardening,
-        on_premises: &OnPremises,
+        host: Option<&HostIdentity>,
         pass_keys: bool,
     ) -> Self {
         let among = |names: &[&str], name: &OsStr| names.iter().any(|other| OsStr::new(other) == name);
@@ -45,19 +46,21 @@ impl BaseEnvironment {
             .filter(|(name, _)| !(hardening.strip_loader_env_in_hooks && among(&LOADER, name)))
             .filter(|(name, _)| !hardening.restrict_hook_env_to_allowlist || among(&ALLOWED, name))
             .collect();
-        let mut set = |name: &str, value: &OsStr| variables.insert(name.into(), value.to_owned());
-        set("AWS_REGION", on_premises.region.as_ref());
-        set("AWS_HOST_IDENTIFIER", on_premises.host_identifier.as_ref());
-        match on_premises.credentials.path() {
-            Some(path) => drop(set("AWS_CREDENTIALS_FILE", path.as_os_str())),
-            None if pass_keys => {
-                // The old agents' names (AG-031), only when asked for (D-25).
-                if let Ok(keys) = on_premises.credentials.keys() {
-                    set("AWS_ACCESS_KEY", keys.access_key_id.as_ref());
-                    set("AWS_SECRET_KEY", keys.secret_access_key.as_ref());
+        if let Some(host) = host {
+            let mut set = |name: &str, value: &OsStr| variables.insert(name.into(), value.to_owned());
+            set("AWS_REGION", host.region.as_ref());
+            set("AWS_HOST_IDENTIFIER", host.host_identifier.as_ref());
+            match host.credentials.path() {
+                Some(path) => drop(set("AWS_CREDENTIALS_FILE", path.as_os_str())),
+                None if pass_keys => {
+                    // The old agents' names (AG-031), only when asked for (D-25).
+                    if let Some(keys) = host.credentials.fixed_keys() {
+                        set("AWS_ACCESS_KEY", keys.access_key_id.as_ref());
+                        set("AWS_SECRET_KEY", keys.secret_access_key.as_ref());
+                    }
                 }
+                None => {}
             }
-            None => {}
         }
         Self(variables)
     }
@@ -84,7 +87,7 @@ impl BaseEnvironment {
                 }
             }
             Revision::GitHub { commit_id, .. } => drop(set("BUNDLE_COMMIT", commit_id)),
-            Revision::Local(_) => {}
+            Revision::Local { .. } => {}
         }
         variables
     }

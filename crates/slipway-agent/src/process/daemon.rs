@@ -13,6 +13,7 @@ use super::pid::{self, Running};
 use crate::agent::Agent;
 use crate::clock;
 use crate::config::Config;
+use crate::identity;
 use crate::layout::Layout;
 use crate::logs::AgentLog;
 use crate::tracking::Tracker;
@@ -104,7 +105,8 @@ fn serve(config: &Config, log: &AgentLog, ready: impl FnOnce()) -> Result<Served
     runtime.block_on(async {
         // Before anything is promised: a signal from now on is a request to stop.
         let stop = stop_on_signal(log.clone()).map_err(|error| format!("signals: {error}"))?;
-        let agent = Agent::new(config, own_path(), log, stop).map_err(|error| error.to_string())?;
+        let host = identity::of_this_host(config, log).await.map_err(|error| error.to_string())?;
+        let agent = Agent::new(config, host, own_path(), log, stop).map_err(|error| error.to_string())?;
         running.announce().map_err(|error| format!("{}: {error}", config.pid_file().display()))?;
         log.info(format_args!("Started master {} with 1 children", std::process::id()));
         ready();

@@ -3,6 +3,8 @@
 mod envelope;
 mod pin;
 
+use std::path::PathBuf;
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -11,6 +13,9 @@ pub use pin::{PinError, SignerPin};
 
 use crate::client::Envelope;
 use crate::layout::is_plain_name;
+
+const LOCAL_FILE: &str = "Local File";
+const LOCAL_DIRECTORY: &str = "Local Directory";
 
 /// Why a specification is not obeyed. The text is reported to the control plane.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +35,9 @@ pub enum SpecError {
     /// AG-070.
     #[error("Deployment Spec has no {0}")]
     Missing(&'static str),
+    /// A bundle that a control plane has no business to name.
+    #[error("Revisions of type {0} belong to local deployments and are not accepted from a control plane.")]
+    Local(&'static str),
     /// A value that cannot be obeyed.
     #[error("Deployment Spec has an invalid {field}: {value}")]
     Invalid {
@@ -69,8 +77,13 @@ pub enum Revision {
         /// Of a private repository; never logged (AG-015).
         token: Option<Secret>,
     },
-    /// Of the local command line: the daemon refuses it.
-    Local(String),
+    /// Of the local command line; never taken from a control plane.
+    Local {
+        /// The archive or the directory on this host.
+        location: PathBuf,
+        /// `tar`, `tgz`, `zip` or `directory`.
+        bundle_type: String,
+    },
 }
 
 /// A text that does not show itself.
@@ -104,6 +117,8 @@ pub struct DeploymentSpec {
     pub file_exists_behavior: String,
     /// AG-089.
     pub all_possible_events: Option<Vec<String>>,
+    /// An earlier deployment of this group whose unpacked revision is the same (AP-28).
+    pub reuse_archive_from: Option<String>,
     /// Where the bundle is.
     pub revision: Revision,
 }
@@ -116,7 +131,14 @@ impl DeploymentSpec {
         }
         let verified = verify(&envelope.payload)?;
         pin.accept(&verified.signer)?;
-        Self::parse(&verified.content)
+        let spec = Self::parse(&verified.content)?;
+        match &spec.revision {
+            Revision::Local { bundle_type, .. } if bundle_type == "directory" => {
+                Err(SpecError::Local(LOCAL_DIRECTORY))
+            }
+            Revision::Local { .. } => Err(SpecError::Local(LOCAL_FILE)),
+            Revision::S3 { .. } | Revision::GitHub { .. } => Ok(spec),
+        }
     }
 
     /// Reads the JSON (AP-12, AG-070).
@@ -155,6 +177,8 @@ impl DeploymentSpec {
             appspec_filename,
             file_exists_behavior,
             all_possible_events: raw.all_possible_lifecycle_events,
+            // A name that leads elsewhere is no archive of ours: then the bundle is downloaded.
+            reuse_archive_from: raw.reuse_archive_from_deployment_id.filter(|id| is_plain_name(id)),
             revision: revision(raw.revision, raw.git_hub_access_token)?,
         })
     }
@@ -177,6 +201,7 @@ struct Raw {
     app_spec_filename: Option<String>,
     agent_action_overrides: Option<Value>,
     all_possible_lifecycle_events: Option<Vec<String>>,
+    reuse_archive_from_deployment_id: Option<String>,
     git_hub_access_token: Option<String>,
     revision: Option<RawRevision>,
 }
@@ -189,6 +214,15 @@ struct RawRevision {
     s3: Option<RawS3>,
     #[serde(rename = "GitHubRevision")]
     git_hub: Option<RawGitHub>,
+    #[serde(rename = "LocalRevision")]
+    local: Option<RawLocal>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RawLocal {
+    location: Option<String>,
+    bundle_type: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -243,7 +277,16 @@ fn revision(raw: Option<RawRevision>, token: Option<String>) -> Result<Revision,
                 token: token.filter(|token| !token.is_empty()).map(Secret),
             })
         }
-        "Local File" | "Local Directory" => Ok(Revision::Local(kind)),
+        LOCAL_FILE | LOCAL_DIRECTORY => {
+            let local = raw.local.ok_or(SpecError::Missing("LocalRevision"))?;
+            let bundle_type = required(local.bundle_type, "BundleType")?;
+            let kinds: &[&str] = if kind == LOCAL_FILE { &["tar", "tgz", "zip"] } else { &["directory"] };
+            if !kinds.contains(&bundle_type.as_str()) {
+                return Err(SpecError::Invalid { field: "BundleType", value: bundle_type });
+            }
+            let location = required(local.location, "Location")?.into();
+            Ok(Revision::Local { location, bundle_type })
+        }
         _ => Err(SpecError::Invalid { field: "RevisionType", value: kind }),
     }
 }
@@ -301,6 +344,29 @@ mod tests {
             spec[field] = json!(value);
             assert!(parse(&spec).expect_err("D-17").contains(value));
         }
+    }
+
+    #[test]
+    fn a_local_revision_is_read_with_the_kinds_that_go_with_it() {
+        let mut spec = valid();
+        spec["Revision"] = json!({"RevisionType": "Local Directory",
+            "LocalRevision": {"Location": "/srv/app", "BundleType": "directory"}});
+        let location = "/srv/app".into();
+        let expected = Revision::Local { location, bundle_type: "directory".to_owned() };
+        assert_eq!(parse(&spec).expect("AP-12").revision, expected);
+        spec["Revision"]["LocalRevision"]["BundleType"] = json!("zip");
+        assert!(parse(&spec).is_err());
+        spec["Revision"]["RevisionType"] = json!("Local File");
+        assert!(parse(&spec).is_ok());
+    }
+
+    #[test]
+    fn an_archive_to_reuse_is_named_by_an_id_only() {
+        let mut spec = valid();
+        spec["ReuseArchiveFromDeploymentId"] = json!("d-OLD");
+        assert_eq!(parse(&spec).expect("AP-28").reuse_archive_from.as_deref(), Some("d-OLD"));
+        spec["ReuseArchiveFromDeploymentId"] = json!("../../etc");
+        assert_eq!(parse(&spec).expect("AP-28").reuse_archive_from, None);
     }
 
     #[test]

@@ -3,7 +3,9 @@
 //! A bundle is unpacked into a staging directory beside the destination and renamed there in one step,
 //! so a destination that exists is complete. Members are streamed; whatever leads out of the directory,
 //! needs a device or never ends is refused with its name (D-17). Any failure leaves nothing behind.
+//! A directory of this host is a bundle as well, copied by the same rules.
 
+mod directory;
 mod stage;
 mod tarball;
 #[cfg(test)]
@@ -27,6 +29,8 @@ pub enum BundleType {
     Tgz,
     /// A zip archive.
     Zip,
+    /// A directory of this host (local deployments, and revisions that are there already, AP-28).
+    Directory,
 }
 
 impl BundleType {
@@ -185,8 +189,13 @@ fn fill(
     match kind {
         BundleType::Zip => zipfile::extract(bundle, &mut stage)?,
         BundleType::Tar | BundleType::Tgz => tarball::extract(bundle, &mut stage)?,
+        BundleType::Directory => directory::copy(bundle, &mut stage, &[staging, destination])?,
     }
-    let stripped = leading_directory(staging).map_err(io(staging))?;
+    let stripped = match kind {
+        // Whoever names a directory means that one.
+        BundleType::Directory => None,
+        _ => leading_directory(staging).map_err(io(staging))?,
+    };
     let root = stripped.as_ref().map_or_else(|| staging.to_owned(), |name| staging.join(name));
     let (members, bytes) = stage.finish(&root)?;
     sync_filesystem(staging).map_err(io(staging))?;

@@ -8,4 +8,5 @@ mod pauses;
 mod recovery;
 mod service;
 mod signature;
+mod sources;
 mod support;

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use slipway_agent::agent::{Agent, StartError};
-use slipway_agent::config::Config;
+use slipway_agent::config::{Config, HostIdentity};
 use slipway_agent::logs::AgentLog;
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -127,7 +127,8 @@ impl Host {
         let config = Config::load(&self.config)?;
         config.prepare_directories()?;
         let (stop, stopped) = watch::channel(false);
-        let agent = Agent::new(&config, PathBuf::from(PROGRAM), &AgentLog::to_stderr(true), stopped)?;
+        let host = HostIdentity::load(&config.on_premises_config_file)?.expect("an identity");
+        let agent = Agent::new(&config, host, PathBuf::from(PROGRAM), &AgentLog::to_stderr(true), stopped)?;
         Ok(Running { stop, task: tokio::spawn(agent.run()) })
     }
 

@@ -4,18 +4,22 @@
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
+use hyper::body::{Body, Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::PrivateKeyDer;
 use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
 
 use super::{GUARD, Signer};
 
@@ -43,6 +47,8 @@ pub(crate) enum Fault {
     Unavailable,
     /// 400 of this type.
     Refused(&'static str),
+    /// The connection is lost after so many bytes of the answer.
+    Cut(usize),
 }
 
 #[derive(Default)]
@@ -51,6 +57,7 @@ struct State {
     calls: Vec<Call>,
     specifications: HashMap<String, Value>,
     objects: HashMap<String, (Bytes, String)>,
+    answers: HashMap<String, (u16, String)>,
     redirects: HashMap<String, String>,
     acknowledgements: HashMap<String, &'static str>,
     faults: Vec<(String, Fault)>,
@@ -85,7 +92,16 @@ impl Stub {
                 PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
             )
             .unwrap();
-        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(tls));
+        let acceptor = TlsAcceptor::from(Arc::new(tls));
+        Self::listen(Some(acceptor), certificate.pem()).await
+    }
+
+    /// A stub without TLS: the instance metadata service.
+    pub(crate) async fn start_plain() -> Self {
+        Self::listen(None, String::new()).await
+    }
+
+    async fn listen(acceptor: Option<TlsAcceptor>, ca_pem: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared { state: Mutex::default(), changed: watch::channel(()).0 });
@@ -94,16 +110,13 @@ impl Stub {
             while let Ok((stream, _)) = listener.accept().await {
                 let (acceptor, shared) = (acceptor.clone(), Arc::clone(&serving));
                 tokio::spawn(async move {
+                    let Some(acceptor) = acceptor else { return talk(shared, stream).await };
                     let Ok(stream) = acceptor.accept(stream).await else { return };
-                    let service = service_fn(move |request| serve(Arc::clone(&shared), request));
-                    // A fault closes the connection by an error of the service.
-                    let _ = hyper::server::conn::http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), service)
-                        .await;
+                    talk(shared, stream).await;
                 });
             }
         });
-        Self { address, ca_pem: certificate.pem(), signer: Signer::new(), shared }
+        Self { address, ca_pem, signer: Signer::new(), shared }
     }
 
     pub(crate) fn endpoint(&self) -> String {
@@ -123,6 +136,11 @@ impl Stub {
         let object = (Bytes::from(content), etag.clone());
         self.change(|state| state.objects.insert(path.to_owned(), object));
         etag
+    }
+
+    /// Answers `METHOD path` as told.
+    pub(crate) fn put_answer(&self, call: &str, status: u16, body: &str) {
+        self.change(|state| state.answers.insert(call.to_owned(), (status, body.to_owned())));
     }
 
     /// Answers a path with a redirect.
@@ -222,21 +240,84 @@ impl Stub {
     }
 }
 
-async fn serve(
-    shared: Arc<Shared>,
-    request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, std::io::Error> {
+async fn talk(shared: Arc<Shared>, stream: impl AsyncRead + AsyncWrite + Unpin) {
+    let service = service_fn(move |request| serve(Arc::clone(&shared), request));
+    // A fault closes the connection by an error of the service.
+    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+}
+
+/// A body that may break off.
+#[derive(Default)]
+struct Content {
+    whole: Full<Bytes>,
+    cut: Option<Cut>,
+}
+
+/// What happens where a body breaks off.
+enum Cut {
+    /// What stands before it is sent first.
+    Flush,
+    Break,
+}
+
+impl Content {
+    fn new(whole: Bytes) -> Self {
+        Self { whole: Full::new(whole), cut: None }
+    }
+}
+
+impl From<&'static str> for Content {
+    fn from(text: &'static str) -> Self {
+        Self::new(Bytes::from_static(text.as_bytes()))
+    }
+}
+
+impl Body for Content {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        match Pin::new(&mut self.whole).poll_frame(context) {
+            Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(frame))),
+            Poll::Ready(_) if matches!(self.cut, Some(Cut::Flush)) => {
+                self.cut = Some(Cut::Break);
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Poll::Ready(_) if self.cut.is_some() => {
+                Poll::Ready(Some(Err(std::io::Error::other("the connection is lost"))))
+            }
+            Poll::Ready(_) => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+/// The answer, broken off after so many bytes of what it promises.
+async fn cut(answer: Response<Content>, after: usize) -> Response<Content> {
+    let (mut parts, body) = answer.into_parts();
+    let whole = body.collect().await.unwrap().to_bytes();
+    parts.headers.insert("content-length", whole.len().into());
+    let body = Content { whole: Full::new(whole.slice(..after)), cut: Some(Cut::Flush) };
+    Response::from_parts(parts, body)
+}
+
+async fn serve(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Content>, std::io::Error> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
     let target = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
     let operation = match target {
         Some(target) => target.rsplit('.').next().unwrap_or_default().to_owned(),
-        None => format!("GET {}", parts.uri),
+        None => format!("{} {}", parts.method, parts.uri),
     };
     let call = Call {
         operation: operation.clone(),
         headers: parts.headers,
-        body: serde_json::from_slice(&body).unwrap_or_default(),
+        body: serde_json::from_slice(&body)
+            .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&body).into_owned())),
     };
     let fault = {
         let mut state = shared.state.lock().unwrap();
@@ -251,12 +332,16 @@ async fn serve(
         Some(Fault::Refused(kind)) => {
             return Ok(answer(400, &json!({"__type": kind, "message": "as the test wants it"})));
         }
+        Some(Fault::Cut(after)) => {
+            let answer = respond(&shared, &call).await.unwrap_or_else(|never| match never {});
+            return Ok(cut(answer, after).await);
+        }
         None => {}
     }
     Ok(respond(&shared, &call).await.unwrap_or_else(|never| match never {}))
 }
 
-async fn respond(shared: &Shared, call: &Call) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn respond(shared: &Shared, call: &Call) -> Result<Response<Content>, Infallible> {
     let text = |name: &str| call.body[name].as_str().unwrap_or_default().to_owned();
     Ok(match call.operation.as_str() {
         "PollHostCommand" => {
@@ -299,16 +384,40 @@ async fn respond(shared: &Shared, call: &Call) -> Result<Response<Full<Bytes>>, 
             let state = shared.state.lock().unwrap();
             if let Some(to) = state.redirects.get(get.trim_start_matches("GET ")) {
                 let redirect = Response::builder().status(StatusCode::FOUND).header("location", to);
-                return Ok(redirect.body(Full::default()).unwrap());
+                return Ok(redirect.body(Content::default()).unwrap());
+            }
+            if let Some((status, body)) = state.answers.get(get) {
+                let answer = Response::builder().status(*status);
+                return Ok(answer.body(Content::new(body.clone().into())).unwrap());
             }
             match state.objects.get(get.trim_start_matches("GET ")) {
+                Some((_, etag))
+                    if call.headers.get("if-match").is_some_and(|wanted| *wanted != *format!("\"{etag}\"")) =>
+                {
+                    Response::builder()
+                        .status(StatusCode::PRECONDITION_FAILED)
+                        .body(Content::from("<Error><Code>PreconditionFailed</Code></Error>"))
+                        .unwrap()
+                }
+                Some((content, etag)) if call.headers.contains_key("range") => {
+                    let range = call.headers["range"].to_str().unwrap();
+                    let from: usize =
+                        range.strip_prefix("bytes=").unwrap().trim_end_matches('-').parse().unwrap();
+                    let range = format!("bytes {from}-{}/{}", content.len() - 1, content.len());
+                    Response::builder()
+                        .status(StatusCode::PARTIAL_CONTENT)
+                        .header("etag", format!("\"{etag}\""))
+                        .header("content-range", range)
+                        .body(Content::new(content.slice(from..)))
+                        .unwrap()
+                }
                 Some((content, etag)) => Response::builder()
                     .header("etag", format!("\"{etag}\""))
-                    .body(Full::new(content.clone()))
+                    .body(Content::new(content.clone()))
                     .unwrap(),
                 None => Response::builder()
                     .status(StatusCode::NOT_FOUND)
-                    .body(Full::from(
+                    .body(Content::from(
                         "<Error><Code>NoSuchKey</Code><Message>The specified key does not exist.</Message></Error>",
                     ))
                     .unwrap(),
@@ -317,6 +426,6 @@ async fn respond(shared: &Shared, call: &Call) -> Result<Response<Full<Bytes>>, 
     })
 }
 
-fn answer(status: u16, body: &Value) -> Response<Full<Bytes>> {
-    Response::builder().status(status).body(Full::from(body.to_string())).unwrap()
+fn answer(status: u16, body: &Value) -> Response<Content> {
+    Response::builder().status(status).body(Content::new(body.to_string().into())).unwrap()
 }
