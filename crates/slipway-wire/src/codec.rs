@@ -3,10 +3,9 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::ApiError;
+use crate::{ApiError, Cbor, ErrorKind, Json};
 
-/// A wire format for structures. Protocols that carry the same structures in another format (Smithy RPC v2 CBOR, D-06)
-/// implement this and reuse every generated type and dispatcher.
+/// A wire format for structures. Both formats of D-06 carry the same generated types.
 pub trait Codec {
     /// The media type of bodies.
     const CONTENT_TYPE: &'static str;
@@ -19,41 +18,86 @@ pub trait Codec {
     /// Writes a structure.
     fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, ApiError>;
 
-    /// The body of a success of an operation without output.
-    fn encode_no_output() -> Vec<u8> {
-        Vec::new()
-    }
-
     /// The body of an error answer.
     fn encode_error(error: &ApiError) -> Vec<u8>;
 }
 
+/// The wire format of one request, chosen by its client.
+///
+/// A value and not a type parameter of the dispatchers: there is one future per operation, whatever its format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// AWS JSON 1.1.
+    Json,
+    /// Smithy RPC v2 CBOR.
+    Cbor,
+}
+
+impl Protocol {
+    /// The media type of bodies.
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::Json => Json::CONTENT_TYPE,
+            Self::Cbor => Cbor::CONTENT_TYPE,
+        }
+    }
+
+    /// [`Codec::decode`] of the format.
+    pub fn decode<T: DeserializeOwned>(self, body: &[u8]) -> Result<T, ApiError> {
+        match self {
+            Self::Json => Json::decode(body),
+            Self::Cbor => Cbor::decode(body),
+        }
+    }
+
+    /// [`Codec::encode`] of the format.
+    pub fn encode<T: Serialize>(self, value: &T) -> Result<Vec<u8>, ApiError> {
+        match self {
+            Self::Json => Json::encode(value),
+            Self::Cbor => Cbor::encode(value),
+        }
+    }
+
+    /// [`Codec::encode_error`] of the format.
+    pub fn encode_error(self, error: &ApiError) -> Vec<u8> {
+        match self {
+            Self::Json => Json::encode_error(error),
+            Self::Cbor => Cbor::encode_error(error),
+        }
+    }
+}
+
 /// One call of an operation with output, from body to body.
-pub(crate) async fn call<C, I, O, F>(
+pub(crate) async fn call<I, O, F>(
+    protocol: Protocol,
     body: &[u8],
     operation: impl FnOnce(I) -> F + Send,
 ) -> Result<Vec<u8>, ApiError>
 where
-    C: Codec,
     I: DeserializeOwned,
     O: Serialize,
     F: Future<Output = Result<O, ApiError>>,
 {
-    let input = C::decode(body)?;
-    C::encode(&operation(input).await?)
+    let input = protocol.decode(body)?;
+    protocol.encode(&operation(input).await?)
 }
 
-/// One call of an operation without output.
-pub(crate) async fn call_without_output<C, I, F>(
+/// One call of an operation without output, whose answer has no body.
+pub(crate) async fn call_without_output<I, F>(
+    protocol: Protocol,
     body: &[u8],
     operation: impl FnOnce(I) -> F + Send,
 ) -> Result<Vec<u8>, ApiError>
 where
-    C: Codec,
     I: DeserializeOwned,
     F: Future<Output = Result<(), ApiError>>,
 {
-    let input = C::decode(body)?;
+    let input = protocol.decode(body)?;
     operation(input).await?;
-    Ok(C::encode_no_output())
+    Ok(Vec::new())
+}
+
+/// An answer that its codec cannot write: our fault.
+pub(crate) fn unwritable(error: &dyn std::fmt::Display) -> ApiError {
+    ApiError::new(ErrorKind::InternalFailure, format!("the answer cannot be written: {error}"))
 }

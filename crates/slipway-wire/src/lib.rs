@@ -5,7 +5,8 @@
 //!   that a server implements and the dispatcher that feeds it.
 //! * [`target::Target`]: which operation a JSON request asks for.
 //! * [`ErrorKind`], [`ApiError`]: every error that a client can see, and one with its message.
-//! * [`Json`]: the codec of AWS JSON 1.1; [`codec::Codec`] is the place where another one plugs in.
+//! * [`Json`], [`Cbor`]: the codecs of AWS JSON 1.1 and Smithy RPC v2 CBOR, for the same types (D-06);
+//!   [`codec::Protocol`] is the one that a request came in.
 //! * [`query`]: form bodies and XML answers, the protocol of IAM and STS.
 //! * [`Timestamp`], [`constraint`]: the values that need more than a Rust primitive.
 //!
@@ -28,6 +29,7 @@
 //! # Ok::<(), slipway_wire::ApiError>(())
 //! ```
 
+mod cbor;
 pub mod codec;
 pub mod constraint;
 mod error;
@@ -38,7 +40,9 @@ pub mod query;
 pub mod target;
 mod timestamp;
 mod values;
+mod words;
 
+pub use cbor::Cbor;
 pub use error::ApiError;
 pub use generated::errors::ErrorKind;
 pub use generated::{codedeploy, commands};

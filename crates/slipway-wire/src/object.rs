@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 /// A structure that is filled member by member.
 pub(crate) trait Object: Default {
@@ -80,6 +80,66 @@ impl<'de> Deserialize<'de> for Name<'de> {
     }
 }
 
+/// The value of a member that the structure lacks: read, and dropped.
+///
+/// Not serde's `IgnoredAny`: serde_json skips values for it without a look at how deep they nest.
+pub(crate) struct Skipped;
+
+impl<'de> Deserialize<'de> for Skipped {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            deserializer.deserialize_any(SkippedVisitor)
+        } else {
+            // The CBOR codec's own way to skip keeps to its limits, and CBOR has values that serde has no name for.
+            deserializer.deserialize_ignored_any(SkippedVisitor)
+        }
+    }
+}
+
+struct SkippedVisitor;
+
+impl<'de> Visitor<'de> for SkippedVisitor {
+    type Value = Skipped;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("any value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Skipped, E> {
+        Ok(Skipped)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Skipped, E> {
+        Ok(Skipped)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Skipped, E> {
+        Ok(Skipped)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Skipped, E> {
+        Ok(Skipped)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Skipped, E> {
+        Ok(Skipped)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Skipped, E> {
+        Ok(Skipped)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Skipped, A::Error> {
+        while seq.next_element::<Skipped>()?.is_some() {}
+        Ok(Skipped)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Skipped, A::Error> {
+        while map.next_entry::<Skipped, Skipped>()?.is_some() {}
+        Ok(Skipped)
+    }
+}
+
 /// Implements `Deserialize` for a generated structure: Rust name and wire name of each member.
 macro_rules! wire_object {
     ($name:ident { $($field:ident: $wire:literal),* $(,)? }) => {
@@ -91,7 +151,7 @@ macro_rules! wire_object {
             ) -> Result<(), A::Error> {
                 match name {
                     $($wire => $crate::object::read_value(&mut self.$field, $wire, map),)*
-                    _ => map.next_value::<serde::de::IgnoredAny>().map(drop),
+                    _ => map.next_value::<$crate::object::Skipped>().map(drop),
                 }
             }
         }

@@ -7,9 +7,13 @@ use serde::ser::{Serialize, Serializer};
 
 /// A point in time in milliseconds since 1970-01-01T00:00:00Z.
 ///
-/// JSON carries it as a number of seconds with a fraction; decoding also takes an ISO 8601 string.
+/// JSON carries it as a number of seconds with a fraction; decoding also takes an ISO 8601 string. CBOR puts the number
+/// under tag 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(i64);
+
+/// What marks a point in time for codecs that write it in a form of its own; others see the number alone.
+pub(crate) const MARK: &str = "$slipway::Timestamp";
 
 /// A string is not a point in time in ISO 8601.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -64,9 +68,9 @@ impl Timestamp {
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if self.0 % 1000 == 0 {
-            serializer.serialize_i64(self.0 / 1000)
+            serializer.serialize_newtype_struct(MARK, &(self.0 / 1000))
         } else {
-            serializer.serialize_f64(self.0 as f64 / 1000.0)
+            serializer.serialize_newtype_struct(MARK, &(self.0 as f64 / 1000.0))
         }
     }
 }
@@ -75,11 +79,15 @@ impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct TimestampVisitor;
 
-        impl Visitor<'_> for TimestampVisitor {
+        impl<'de> Visitor<'de> for TimestampVisitor {
             type Value = Timestamp;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 formatter.write_str("a point in time (seconds since 1970, or ISO 8601)")
+            }
+
+            fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<Timestamp, D::Error> {
+                inner.deserialize_any(self)
             }
 
             fn visit_i64<E: serde::de::Error>(self, seconds: i64) -> Result<Timestamp, E> {
@@ -105,6 +113,6 @@ impl<'de> Deserialize<'de> for Timestamp {
             }
         }
 
-        deserializer.deserialize_any(TimestampVisitor)
+        deserializer.deserialize_newtype_struct(MARK, TimestampVisitor)
     }
 }

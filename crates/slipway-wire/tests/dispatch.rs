@@ -1,10 +1,11 @@
 //! A request body on its way to a service and back, as a server sends it.
 
+use slipway_wire::codec::Protocol;
 use slipway_wire::commands::{
     GetDeploymentSpecificationInput, GetDeploymentSpecificationOutput, HostCommandInstance, Operation,
     PollHostCommandInput, PollHostCommandOutput, PostHostCommandUpdateInput, PostHostCommandUpdateOutput,
     PutHostCommandAcknowledgementInput, PutHostCommandAcknowledgementOutput, PutHostCommandCompleteInput,
-    Service, dispatch_json,
+    Service, dispatch,
 };
 use slipway_wire::{ApiError, ErrorKind};
 
@@ -63,7 +64,7 @@ impl Service for OneCommand {
 /// Runs the call on another task, as servers do: the future must be `Send` and own nothing that is not.
 async fn call(operation: Operation, body: &'static str) -> Result<String, ApiError> {
     let answer = tokio::spawn(async move {
-        dispatch_json(&OneCommand, &"host".to_owned(), operation, body.as_bytes()).await
+        dispatch(&OneCommand, &"host".to_owned(), Protocol::Json, operation, body.as_bytes()).await
     })
     .await
     .expect("the service does not panic")?;

@@ -209,6 +209,7 @@ fn deep_nesting_is_refused_without_deep_recursion() {
         format!(r#"{{"unknown": {}"#, deep(r#"{"a":"#, 1_000_000)),
         format!(r#"{{"revision": {}"#, deep(r#"{"s3Location":"#, 1_000_000)),
         deep("[", 1_000_000),
+        format!(r#"{{"unknown": {}{}}}"#, deep("[", 1000), deep("]", 1000)),
     ] {
         refusal::<CreateDeploymentInput>(body);
     }

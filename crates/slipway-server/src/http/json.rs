@@ -1,5 +1,6 @@
 //! The JSON services: CodeDeploy and the agents' commands.
 
+use slipway_wire::codec::Protocol;
 use slipway_wire::{codedeploy, commands};
 
 use super::answer::{self, Answer};
@@ -13,7 +14,7 @@ pub(super) async fn codedeploy(
     operation: codedeploy::Operation,
     body: &[u8],
 ) -> Answer {
-    match codedeploy::dispatch_json(&CodeDeploy, context, operation, body).await {
+    match codedeploy::dispatch(&CodeDeploy, context, Protocol::Json, operation, body).await {
         Ok(body) => answer::json(body),
         Err(error) => answer::json_error(&error),
     }
@@ -25,7 +26,7 @@ pub(super) async fn commands(
     operation: commands::Operation,
     body: &[u8],
 ) -> Answer {
-    match commands::dispatch_json(&Commands, context, operation, body).await {
+    match commands::dispatch(&Commands, context, Protocol::Json, operation, body).await {
         Ok(body) => answer::json(body),
         Err(error) => answer::json_error(&error),
     }

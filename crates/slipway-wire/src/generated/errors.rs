@@ -225,6 +225,8 @@ wire_values! {
         MissingAuthenticationTokenException = "MissingAuthenticationTokenException",
         /// `MultipleIamArnsProvidedException`: an error of `codedeploy`.
         MultipleIamArnsProvidedException = "MultipleIamArnsProvidedException",
+        /// `NotAcceptableException`: the client wants an answer in a format that the protocol lacks.
+        NotAcceptableException = "NotAcceptableException",
         /// `OperationNotSupportedException`: an error of `codedeploy`.
         OperationNotSupportedException = "OperationNotSupportedException",
         /// `RequestEntityTooLarge`: the body is longer than the service reads.
@@ -263,6 +265,8 @@ wire_values! {
         UnrecognizedClientException = "UnrecognizedClientException",
         /// `UnsupportedActionForDeploymentTypeException`: an error of `codedeploy`.
         UnsupportedActionForDeploymentTypeException = "UnsupportedActionForDeploymentTypeException",
+        /// `UnsupportedMediaTypeException`: the body has a type or an encoding that the protocol lacks.
+        UnsupportedMediaTypeException = "UnsupportedMediaTypeException",
         /// `ValidationException`: the request breaks a constraint that has no error of its own.
         ValidationException = "ValidationException",
     }
@@ -272,8 +276,10 @@ impl ErrorKind {
     /// The HTTP status of an answer with this error.
     pub const fn http_status(self) -> u16 {
         match self {
+            Self::NotAcceptableException => 406,
             Self::RequestTimeout => 408,
             Self::RequestEntityTooLarge => 413,
+            Self::UnsupportedMediaTypeException => 415,
             Self::InternalFailure | Self::ServerException => 500,
             Self::ServiceUnavailable => 503,
             _ => 400,

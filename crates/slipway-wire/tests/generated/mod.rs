@@ -2,313 +2,250 @@
 
 //! Decodes and encodes any structure by the name of its shape.
 
-use slipway_wire::codec::Codec;
+use slipway_wire::codec::Protocol;
 use slipway_wire::{ApiError, codedeploy, commands};
 
-fn again<C: Codec, T: serde::Serialize + serde::de::DeserializeOwned>(
+fn through<T: serde::Serialize + serde::de::DeserializeOwned>(
     body: &[u8],
+    from: Protocol,
+    to: Protocol,
 ) -> Result<Vec<u8>, ApiError> {
-    C::encode(&C::decode::<T>(body)?)
+    to.encode(&from.decode::<T>(body)?)
 }
 
 /// `body` decoded as `module`'s structure `shape` and encoded again; `None` if there is no such structure.
-pub(crate) fn reencode<C: Codec>(
+pub(crate) fn reencode(
     module: &str,
     shape: &str,
     body: &[u8],
+    from: Protocol,
+    to: Protocol,
 ) -> Option<Result<Vec<u8>, ApiError>> {
-    Some(match (module, shape) {
+    let through = match (module, shape) {
         ("codedeploy", "AddTagsToOnPremisesInstancesInput") => {
-            again::<C, codedeploy::AddTagsToOnPremisesInstancesInput>(body)
+            through::<codedeploy::AddTagsToOnPremisesInstancesInput>
         }
-        ("codedeploy", "Alarm") => again::<C, codedeploy::Alarm>(body),
-        ("codedeploy", "AlarmConfiguration") => again::<C, codedeploy::AlarmConfiguration>(body),
-        ("codedeploy", "AppSpecContent") => again::<C, codedeploy::AppSpecContent>(body),
-        ("codedeploy", "ApplicationInfo") => again::<C, codedeploy::ApplicationInfo>(body),
-        ("codedeploy", "AutoRollbackConfiguration") => {
-            again::<C, codedeploy::AutoRollbackConfiguration>(body)
-        }
-        ("codedeploy", "AutoScalingGroup") => again::<C, codedeploy::AutoScalingGroup>(body),
+        ("codedeploy", "Alarm") => through::<codedeploy::Alarm>,
+        ("codedeploy", "AlarmConfiguration") => through::<codedeploy::AlarmConfiguration>,
+        ("codedeploy", "AppSpecContent") => through::<codedeploy::AppSpecContent>,
+        ("codedeploy", "ApplicationInfo") => through::<codedeploy::ApplicationInfo>,
+        ("codedeploy", "AutoRollbackConfiguration") => through::<codedeploy::AutoRollbackConfiguration>,
+        ("codedeploy", "AutoScalingGroup") => through::<codedeploy::AutoScalingGroup>,
         ("codedeploy", "BatchGetApplicationRevisionsInput") => {
-            again::<C, codedeploy::BatchGetApplicationRevisionsInput>(body)
+            through::<codedeploy::BatchGetApplicationRevisionsInput>
         }
         ("codedeploy", "BatchGetApplicationRevisionsOutput") => {
-            again::<C, codedeploy::BatchGetApplicationRevisionsOutput>(body)
+            through::<codedeploy::BatchGetApplicationRevisionsOutput>
         }
-        ("codedeploy", "BatchGetApplicationsInput") => {
-            again::<C, codedeploy::BatchGetApplicationsInput>(body)
-        }
-        ("codedeploy", "BatchGetApplicationsOutput") => {
-            again::<C, codedeploy::BatchGetApplicationsOutput>(body)
-        }
+        ("codedeploy", "BatchGetApplicationsInput") => through::<codedeploy::BatchGetApplicationsInput>,
+        ("codedeploy", "BatchGetApplicationsOutput") => through::<codedeploy::BatchGetApplicationsOutput>,
         ("codedeploy", "BatchGetDeploymentGroupsInput") => {
-            again::<C, codedeploy::BatchGetDeploymentGroupsInput>(body)
+            through::<codedeploy::BatchGetDeploymentGroupsInput>
         }
         ("codedeploy", "BatchGetDeploymentGroupsOutput") => {
-            again::<C, codedeploy::BatchGetDeploymentGroupsOutput>(body)
+            through::<codedeploy::BatchGetDeploymentGroupsOutput>
         }
         ("codedeploy", "BatchGetDeploymentInstancesInput") => {
-            again::<C, codedeploy::BatchGetDeploymentInstancesInput>(body)
+            through::<codedeploy::BatchGetDeploymentInstancesInput>
         }
         ("codedeploy", "BatchGetDeploymentInstancesOutput") => {
-            again::<C, codedeploy::BatchGetDeploymentInstancesOutput>(body)
+            through::<codedeploy::BatchGetDeploymentInstancesOutput>
         }
         ("codedeploy", "BatchGetDeploymentTargetsInput") => {
-            again::<C, codedeploy::BatchGetDeploymentTargetsInput>(body)
+            through::<codedeploy::BatchGetDeploymentTargetsInput>
         }
         ("codedeploy", "BatchGetDeploymentTargetsOutput") => {
-            again::<C, codedeploy::BatchGetDeploymentTargetsOutput>(body)
+            through::<codedeploy::BatchGetDeploymentTargetsOutput>
         }
-        ("codedeploy", "BatchGetDeploymentsInput") => again::<C, codedeploy::BatchGetDeploymentsInput>(body),
-        ("codedeploy", "BatchGetDeploymentsOutput") => {
-            again::<C, codedeploy::BatchGetDeploymentsOutput>(body)
-        }
+        ("codedeploy", "BatchGetDeploymentsInput") => through::<codedeploy::BatchGetDeploymentsInput>,
+        ("codedeploy", "BatchGetDeploymentsOutput") => through::<codedeploy::BatchGetDeploymentsOutput>,
         ("codedeploy", "BatchGetOnPremisesInstancesInput") => {
-            again::<C, codedeploy::BatchGetOnPremisesInstancesInput>(body)
+            through::<codedeploy::BatchGetOnPremisesInstancesInput>
         }
         ("codedeploy", "BatchGetOnPremisesInstancesOutput") => {
-            again::<C, codedeploy::BatchGetOnPremisesInstancesOutput>(body)
+            through::<codedeploy::BatchGetOnPremisesInstancesOutput>
         }
         ("codedeploy", "BlueGreenDeploymentConfiguration") => {
-            again::<C, codedeploy::BlueGreenDeploymentConfiguration>(body)
+            through::<codedeploy::BlueGreenDeploymentConfiguration>
         }
         ("codedeploy", "BlueInstanceTerminationOption") => {
-            again::<C, codedeploy::BlueInstanceTerminationOption>(body)
+            through::<codedeploy::BlueInstanceTerminationOption>
         }
-        ("codedeploy", "CloudFormationTarget") => again::<C, codedeploy::CloudFormationTarget>(body),
-        ("codedeploy", "ContinueDeploymentInput") => again::<C, codedeploy::ContinueDeploymentInput>(body),
-        ("codedeploy", "CreateApplicationInput") => again::<C, codedeploy::CreateApplicationInput>(body),
-        ("codedeploy", "CreateApplicationOutput") => again::<C, codedeploy::CreateApplicationOutput>(body),
-        ("codedeploy", "CreateDeploymentConfigInput") => {
-            again::<C, codedeploy::CreateDeploymentConfigInput>(body)
-        }
-        ("codedeploy", "CreateDeploymentConfigOutput") => {
-            again::<C, codedeploy::CreateDeploymentConfigOutput>(body)
-        }
-        ("codedeploy", "CreateDeploymentGroupInput") => {
-            again::<C, codedeploy::CreateDeploymentGroupInput>(body)
-        }
-        ("codedeploy", "CreateDeploymentGroupOutput") => {
-            again::<C, codedeploy::CreateDeploymentGroupOutput>(body)
-        }
-        ("codedeploy", "CreateDeploymentInput") => again::<C, codedeploy::CreateDeploymentInput>(body),
-        ("codedeploy", "CreateDeploymentOutput") => again::<C, codedeploy::CreateDeploymentOutput>(body),
-        ("codedeploy", "DeleteApplicationInput") => again::<C, codedeploy::DeleteApplicationInput>(body),
-        ("codedeploy", "DeleteDeploymentConfigInput") => {
-            again::<C, codedeploy::DeleteDeploymentConfigInput>(body)
-        }
-        ("codedeploy", "DeleteDeploymentGroupInput") => {
-            again::<C, codedeploy::DeleteDeploymentGroupInput>(body)
-        }
-        ("codedeploy", "DeleteDeploymentGroupOutput") => {
-            again::<C, codedeploy::DeleteDeploymentGroupOutput>(body)
-        }
+        ("codedeploy", "CloudFormationTarget") => through::<codedeploy::CloudFormationTarget>,
+        ("codedeploy", "ContinueDeploymentInput") => through::<codedeploy::ContinueDeploymentInput>,
+        ("codedeploy", "CreateApplicationInput") => through::<codedeploy::CreateApplicationInput>,
+        ("codedeploy", "CreateApplicationOutput") => through::<codedeploy::CreateApplicationOutput>,
+        ("codedeploy", "CreateDeploymentConfigInput") => through::<codedeploy::CreateDeploymentConfigInput>,
+        ("codedeploy", "CreateDeploymentConfigOutput") => through::<codedeploy::CreateDeploymentConfigOutput>,
+        ("codedeploy", "CreateDeploymentGroupInput") => through::<codedeploy::CreateDeploymentGroupInput>,
+        ("codedeploy", "CreateDeploymentGroupOutput") => through::<codedeploy::CreateDeploymentGroupOutput>,
+        ("codedeploy", "CreateDeploymentInput") => through::<codedeploy::CreateDeploymentInput>,
+        ("codedeploy", "CreateDeploymentOutput") => through::<codedeploy::CreateDeploymentOutput>,
+        ("codedeploy", "DeleteApplicationInput") => through::<codedeploy::DeleteApplicationInput>,
+        ("codedeploy", "DeleteDeploymentConfigInput") => through::<codedeploy::DeleteDeploymentConfigInput>,
+        ("codedeploy", "DeleteDeploymentGroupInput") => through::<codedeploy::DeleteDeploymentGroupInput>,
+        ("codedeploy", "DeleteDeploymentGroupOutput") => through::<codedeploy::DeleteDeploymentGroupOutput>,
         ("codedeploy", "DeleteGitHubAccountTokenInput") => {
-            again::<C, codedeploy::DeleteGitHubAccountTokenInput>(body)
+            through::<codedeploy::DeleteGitHubAccountTokenInput>
         }
         ("codedeploy", "DeleteGitHubAccountTokenOutput") => {
-            again::<C, codedeploy::DeleteGitHubAccountTokenOutput>(body)
+            through::<codedeploy::DeleteGitHubAccountTokenOutput>
         }
         ("codedeploy", "DeleteResourcesByExternalIdInput") => {
-            again::<C, codedeploy::DeleteResourcesByExternalIdInput>(body)
+            through::<codedeploy::DeleteResourcesByExternalIdInput>
         }
         ("codedeploy", "DeleteResourcesByExternalIdOutput") => {
-            again::<C, codedeploy::DeleteResourcesByExternalIdOutput>(body)
+            through::<codedeploy::DeleteResourcesByExternalIdOutput>
         }
-        ("codedeploy", "DeploymentConfigInfo") => again::<C, codedeploy::DeploymentConfigInfo>(body),
-        ("codedeploy", "DeploymentGroupInfo") => again::<C, codedeploy::DeploymentGroupInfo>(body),
-        ("codedeploy", "DeploymentInfo") => again::<C, codedeploy::DeploymentInfo>(body),
-        ("codedeploy", "DeploymentOverview") => again::<C, codedeploy::DeploymentOverview>(body),
-        ("codedeploy", "DeploymentReadyOption") => again::<C, codedeploy::DeploymentReadyOption>(body),
-        ("codedeploy", "DeploymentStyle") => again::<C, codedeploy::DeploymentStyle>(body),
-        ("codedeploy", "DeploymentTarget") => again::<C, codedeploy::DeploymentTarget>(body),
+        ("codedeploy", "DeploymentConfigInfo") => through::<codedeploy::DeploymentConfigInfo>,
+        ("codedeploy", "DeploymentGroupInfo") => through::<codedeploy::DeploymentGroupInfo>,
+        ("codedeploy", "DeploymentInfo") => through::<codedeploy::DeploymentInfo>,
+        ("codedeploy", "DeploymentOverview") => through::<codedeploy::DeploymentOverview>,
+        ("codedeploy", "DeploymentReadyOption") => through::<codedeploy::DeploymentReadyOption>,
+        ("codedeploy", "DeploymentStyle") => through::<codedeploy::DeploymentStyle>,
+        ("codedeploy", "DeploymentTarget") => through::<codedeploy::DeploymentTarget>,
         ("codedeploy", "DeregisterOnPremisesInstanceInput") => {
-            again::<C, codedeploy::DeregisterOnPremisesInstanceInput>(body)
+            through::<codedeploy::DeregisterOnPremisesInstanceInput>
         }
-        ("codedeploy", "Diagnostics") => again::<C, codedeploy::Diagnostics>(body),
-        ("codedeploy", "EC2DeploymentOptions") => again::<C, codedeploy::EC2DeploymentOptions>(body),
-        ("codedeploy", "EC2TagFilter") => again::<C, codedeploy::EC2TagFilter>(body),
-        ("codedeploy", "EC2TagSet") => again::<C, codedeploy::EC2TagSet>(body),
-        ("codedeploy", "ECSService") => again::<C, codedeploy::ECSService>(body),
-        ("codedeploy", "ECSTarget") => again::<C, codedeploy::ECSTarget>(body),
-        ("codedeploy", "ECSTaskSet") => again::<C, codedeploy::ECSTaskSet>(body),
-        ("codedeploy", "ELBInfo") => again::<C, codedeploy::ELBInfo>(body),
-        ("codedeploy", "ErrorInformation") => again::<C, codedeploy::ErrorInformation>(body),
-        ("codedeploy", "GenericRevisionInfo") => again::<C, codedeploy::GenericRevisionInfo>(body),
-        ("codedeploy", "GetApplicationInput") => again::<C, codedeploy::GetApplicationInput>(body),
-        ("codedeploy", "GetApplicationOutput") => again::<C, codedeploy::GetApplicationOutput>(body),
-        ("codedeploy", "GetApplicationRevisionInput") => {
-            again::<C, codedeploy::GetApplicationRevisionInput>(body)
-        }
-        ("codedeploy", "GetApplicationRevisionOutput") => {
-            again::<C, codedeploy::GetApplicationRevisionOutput>(body)
-        }
-        ("codedeploy", "GetDeploymentConfigInput") => again::<C, codedeploy::GetDeploymentConfigInput>(body),
-        ("codedeploy", "GetDeploymentConfigOutput") => {
-            again::<C, codedeploy::GetDeploymentConfigOutput>(body)
-        }
-        ("codedeploy", "GetDeploymentGroupInput") => again::<C, codedeploy::GetDeploymentGroupInput>(body),
-        ("codedeploy", "GetDeploymentGroupOutput") => again::<C, codedeploy::GetDeploymentGroupOutput>(body),
-        ("codedeploy", "GetDeploymentInput") => again::<C, codedeploy::GetDeploymentInput>(body),
-        ("codedeploy", "GetDeploymentInstanceInput") => {
-            again::<C, codedeploy::GetDeploymentInstanceInput>(body)
-        }
-        ("codedeploy", "GetDeploymentInstanceOutput") => {
-            again::<C, codedeploy::GetDeploymentInstanceOutput>(body)
-        }
-        ("codedeploy", "GetDeploymentOutput") => again::<C, codedeploy::GetDeploymentOutput>(body),
-        ("codedeploy", "GetDeploymentTargetInput") => again::<C, codedeploy::GetDeploymentTargetInput>(body),
-        ("codedeploy", "GetDeploymentTargetOutput") => {
-            again::<C, codedeploy::GetDeploymentTargetOutput>(body)
-        }
-        ("codedeploy", "GetOnPremisesInstanceInput") => {
-            again::<C, codedeploy::GetOnPremisesInstanceInput>(body)
-        }
-        ("codedeploy", "GetOnPremisesInstanceOutput") => {
-            again::<C, codedeploy::GetOnPremisesInstanceOutput>(body)
-        }
-        ("codedeploy", "GitHubLocation") => again::<C, codedeploy::GitHubLocation>(body),
-        ("codedeploy", "GreenFleetProvisioningOption") => {
-            again::<C, codedeploy::GreenFleetProvisioningOption>(body)
-        }
-        ("codedeploy", "InstanceInfo") => again::<C, codedeploy::InstanceInfo>(body),
-        ("codedeploy", "InstanceSummary") => again::<C, codedeploy::InstanceSummary>(body),
-        ("codedeploy", "InstanceTarget") => again::<C, codedeploy::InstanceTarget>(body),
-        ("codedeploy", "LambdaFunctionInfo") => again::<C, codedeploy::LambdaFunctionInfo>(body),
-        ("codedeploy", "LambdaTarget") => again::<C, codedeploy::LambdaTarget>(body),
-        ("codedeploy", "LastDeploymentInfo") => again::<C, codedeploy::LastDeploymentInfo>(body),
-        ("codedeploy", "LifecycleEvent") => again::<C, codedeploy::LifecycleEvent>(body),
+        ("codedeploy", "Diagnostics") => through::<codedeploy::Diagnostics>,
+        ("codedeploy", "EC2DeploymentOptions") => through::<codedeploy::EC2DeploymentOptions>,
+        ("codedeploy", "EC2TagFilter") => through::<codedeploy::EC2TagFilter>,
+        ("codedeploy", "EC2TagSet") => through::<codedeploy::EC2TagSet>,
+        ("codedeploy", "ECSService") => through::<codedeploy::ECSService>,
+        ("codedeploy", "ECSTarget") => through::<codedeploy::ECSTarget>,
+        ("codedeploy", "ECSTaskSet") => through::<codedeploy::ECSTaskSet>,
+        ("codedeploy", "ELBInfo") => through::<codedeploy::ELBInfo>,
+        ("codedeploy", "ErrorInformation") => through::<codedeploy::ErrorInformation>,
+        ("codedeploy", "GenericRevisionInfo") => through::<codedeploy::GenericRevisionInfo>,
+        ("codedeploy", "GetApplicationInput") => through::<codedeploy::GetApplicationInput>,
+        ("codedeploy", "GetApplicationOutput") => through::<codedeploy::GetApplicationOutput>,
+        ("codedeploy", "GetApplicationRevisionInput") => through::<codedeploy::GetApplicationRevisionInput>,
+        ("codedeploy", "GetApplicationRevisionOutput") => through::<codedeploy::GetApplicationRevisionOutput>,
+        ("codedeploy", "GetDeploymentConfigInput") => through::<codedeploy::GetDeploymentConfigInput>,
+        ("codedeploy", "GetDeploymentConfigOutput") => through::<codedeploy::GetDeploymentConfigOutput>,
+        ("codedeploy", "GetDeploymentGroupInput") => through::<codedeploy::GetDeploymentGroupInput>,
+        ("codedeploy", "GetDeploymentGroupOutput") => through::<codedeploy::GetDeploymentGroupOutput>,
+        ("codedeploy", "GetDeploymentInput") => through::<codedeploy::GetDeploymentInput>,
+        ("codedeploy", "GetDeploymentInstanceInput") => through::<codedeploy::GetDeploymentInstanceInput>,
+        ("codedeploy", "GetDeploymentInstanceOutput") => through::<codedeploy::GetDeploymentInstanceOutput>,
+        ("codedeploy", "GetDeploymentOutput") => through::<codedeploy::GetDeploymentOutput>,
+        ("codedeploy", "GetDeploymentTargetInput") => through::<codedeploy::GetDeploymentTargetInput>,
+        ("codedeploy", "GetDeploymentTargetOutput") => through::<codedeploy::GetDeploymentTargetOutput>,
+        ("codedeploy", "GetOnPremisesInstanceInput") => through::<codedeploy::GetOnPremisesInstanceInput>,
+        ("codedeploy", "GetOnPremisesInstanceOutput") => through::<codedeploy::GetOnPremisesInstanceOutput>,
+        ("codedeploy", "GitHubLocation") => through::<codedeploy::GitHubLocation>,
+        ("codedeploy", "GreenFleetProvisioningOption") => through::<codedeploy::GreenFleetProvisioningOption>,
+        ("codedeploy", "InstanceInfo") => through::<codedeploy::InstanceInfo>,
+        ("codedeploy", "InstanceSummary") => through::<codedeploy::InstanceSummary>,
+        ("codedeploy", "InstanceTarget") => through::<codedeploy::InstanceTarget>,
+        ("codedeploy", "LambdaFunctionInfo") => through::<codedeploy::LambdaFunctionInfo>,
+        ("codedeploy", "LambdaTarget") => through::<codedeploy::LambdaTarget>,
+        ("codedeploy", "LastDeploymentInfo") => through::<codedeploy::LastDeploymentInfo>,
+        ("codedeploy", "LifecycleEvent") => through::<codedeploy::LifecycleEvent>,
         ("codedeploy", "ListApplicationRevisionsInput") => {
-            again::<C, codedeploy::ListApplicationRevisionsInput>(body)
+            through::<codedeploy::ListApplicationRevisionsInput>
         }
         ("codedeploy", "ListApplicationRevisionsOutput") => {
-            again::<C, codedeploy::ListApplicationRevisionsOutput>(body)
+            through::<codedeploy::ListApplicationRevisionsOutput>
         }
-        ("codedeploy", "ListApplicationsInput") => again::<C, codedeploy::ListApplicationsInput>(body),
-        ("codedeploy", "ListApplicationsOutput") => again::<C, codedeploy::ListApplicationsOutput>(body),
-        ("codedeploy", "ListDeploymentConfigsInput") => {
-            again::<C, codedeploy::ListDeploymentConfigsInput>(body)
-        }
-        ("codedeploy", "ListDeploymentConfigsOutput") => {
-            again::<C, codedeploy::ListDeploymentConfigsOutput>(body)
-        }
-        ("codedeploy", "ListDeploymentGroupsInput") => {
-            again::<C, codedeploy::ListDeploymentGroupsInput>(body)
-        }
-        ("codedeploy", "ListDeploymentGroupsOutput") => {
-            again::<C, codedeploy::ListDeploymentGroupsOutput>(body)
-        }
-        ("codedeploy", "ListDeploymentInstancesInput") => {
-            again::<C, codedeploy::ListDeploymentInstancesInput>(body)
-        }
+        ("codedeploy", "ListApplicationsInput") => through::<codedeploy::ListApplicationsInput>,
+        ("codedeploy", "ListApplicationsOutput") => through::<codedeploy::ListApplicationsOutput>,
+        ("codedeploy", "ListDeploymentConfigsInput") => through::<codedeploy::ListDeploymentConfigsInput>,
+        ("codedeploy", "ListDeploymentConfigsOutput") => through::<codedeploy::ListDeploymentConfigsOutput>,
+        ("codedeploy", "ListDeploymentGroupsInput") => through::<codedeploy::ListDeploymentGroupsInput>,
+        ("codedeploy", "ListDeploymentGroupsOutput") => through::<codedeploy::ListDeploymentGroupsOutput>,
+        ("codedeploy", "ListDeploymentInstancesInput") => through::<codedeploy::ListDeploymentInstancesInput>,
         ("codedeploy", "ListDeploymentInstancesOutput") => {
-            again::<C, codedeploy::ListDeploymentInstancesOutput>(body)
+            through::<codedeploy::ListDeploymentInstancesOutput>
         }
-        ("codedeploy", "ListDeploymentTargetsInput") => {
-            again::<C, codedeploy::ListDeploymentTargetsInput>(body)
-        }
-        ("codedeploy", "ListDeploymentTargetsOutput") => {
-            again::<C, codedeploy::ListDeploymentTargetsOutput>(body)
-        }
-        ("codedeploy", "ListDeploymentsInput") => again::<C, codedeploy::ListDeploymentsInput>(body),
-        ("codedeploy", "ListDeploymentsOutput") => again::<C, codedeploy::ListDeploymentsOutput>(body),
+        ("codedeploy", "ListDeploymentTargetsInput") => through::<codedeploy::ListDeploymentTargetsInput>,
+        ("codedeploy", "ListDeploymentTargetsOutput") => through::<codedeploy::ListDeploymentTargetsOutput>,
+        ("codedeploy", "ListDeploymentsInput") => through::<codedeploy::ListDeploymentsInput>,
+        ("codedeploy", "ListDeploymentsOutput") => through::<codedeploy::ListDeploymentsOutput>,
         ("codedeploy", "ListGitHubAccountTokenNamesInput") => {
-            again::<C, codedeploy::ListGitHubAccountTokenNamesInput>(body)
+            through::<codedeploy::ListGitHubAccountTokenNamesInput>
         }
         ("codedeploy", "ListGitHubAccountTokenNamesOutput") => {
-            again::<C, codedeploy::ListGitHubAccountTokenNamesOutput>(body)
+            through::<codedeploy::ListGitHubAccountTokenNamesOutput>
         }
-        ("codedeploy", "ListOnPremisesInstancesInput") => {
-            again::<C, codedeploy::ListOnPremisesInstancesInput>(body)
-        }
+        ("codedeploy", "ListOnPremisesInstancesInput") => through::<codedeploy::ListOnPremisesInstancesInput>,
         ("codedeploy", "ListOnPremisesInstancesOutput") => {
-            again::<C, codedeploy::ListOnPremisesInstancesOutput>(body)
+            through::<codedeploy::ListOnPremisesInstancesOutput>
         }
-        ("codedeploy", "ListTagsForResourceInput") => again::<C, codedeploy::ListTagsForResourceInput>(body),
-        ("codedeploy", "ListTagsForResourceOutput") => {
-            again::<C, codedeploy::ListTagsForResourceOutput>(body)
-        }
-        ("codedeploy", "LoadBalancerInfo") => again::<C, codedeploy::LoadBalancerInfo>(body),
-        ("codedeploy", "MinimumHealthyHosts") => again::<C, codedeploy::MinimumHealthyHosts>(body),
-        ("codedeploy", "MinimumHealthyHostsPerZone") => {
-            again::<C, codedeploy::MinimumHealthyHostsPerZone>(body)
-        }
-        ("codedeploy", "OnPremisesTagSet") => again::<C, codedeploy::OnPremisesTagSet>(body),
+        ("codedeploy", "ListTagsForResourceInput") => through::<codedeploy::ListTagsForResourceInput>,
+        ("codedeploy", "ListTagsForResourceOutput") => through::<codedeploy::ListTagsForResourceOutput>,
+        ("codedeploy", "LoadBalancerInfo") => through::<codedeploy::LoadBalancerInfo>,
+        ("codedeploy", "MinimumHealthyHosts") => through::<codedeploy::MinimumHealthyHosts>,
+        ("codedeploy", "MinimumHealthyHostsPerZone") => through::<codedeploy::MinimumHealthyHostsPerZone>,
+        ("codedeploy", "OnPremisesTagSet") => through::<codedeploy::OnPremisesTagSet>,
         ("codedeploy", "PutLifecycleEventHookExecutionStatusInput") => {
-            again::<C, codedeploy::PutLifecycleEventHookExecutionStatusInput>(body)
+            through::<codedeploy::PutLifecycleEventHookExecutionStatusInput>
         }
         ("codedeploy", "PutLifecycleEventHookExecutionStatusOutput") => {
-            again::<C, codedeploy::PutLifecycleEventHookExecutionStatusOutput>(body)
+            through::<codedeploy::PutLifecycleEventHookExecutionStatusOutput>
         }
-        ("codedeploy", "RawString") => again::<C, codedeploy::RawString>(body),
+        ("codedeploy", "RawString") => through::<codedeploy::RawString>,
         ("codedeploy", "RegisterApplicationRevisionInput") => {
-            again::<C, codedeploy::RegisterApplicationRevisionInput>(body)
+            through::<codedeploy::RegisterApplicationRevisionInput>
         }
         ("codedeploy", "RegisterOnPremisesInstanceInput") => {
-            again::<C, codedeploy::RegisterOnPremisesInstanceInput>(body)
+            through::<codedeploy::RegisterOnPremisesInstanceInput>
         }
-        ("codedeploy", "RelatedDeployments") => again::<C, codedeploy::RelatedDeployments>(body),
+        ("codedeploy", "RelatedDeployments") => through::<codedeploy::RelatedDeployments>,
         ("codedeploy", "RemoveTagsFromOnPremisesInstancesInput") => {
-            again::<C, codedeploy::RemoveTagsFromOnPremisesInstancesInput>(body)
+            through::<codedeploy::RemoveTagsFromOnPremisesInstancesInput>
         }
-        ("codedeploy", "RevisionInfo") => again::<C, codedeploy::RevisionInfo>(body),
-        ("codedeploy", "RevisionLocation") => again::<C, codedeploy::RevisionLocation>(body),
-        ("codedeploy", "RollbackInfo") => again::<C, codedeploy::RollbackInfo>(body),
-        ("codedeploy", "S3Location") => again::<C, codedeploy::S3Location>(body),
+        ("codedeploy", "RevisionInfo") => through::<codedeploy::RevisionInfo>,
+        ("codedeploy", "RevisionLocation") => through::<codedeploy::RevisionLocation>,
+        ("codedeploy", "RollbackInfo") => through::<codedeploy::RollbackInfo>,
+        ("codedeploy", "S3Location") => through::<codedeploy::S3Location>,
         ("codedeploy", "SkipWaitTimeForInstanceTerminationInput") => {
-            again::<C, codedeploy::SkipWaitTimeForInstanceTerminationInput>(body)
+            through::<codedeploy::SkipWaitTimeForInstanceTerminationInput>
         }
-        ("codedeploy", "StopDeploymentInput") => again::<C, codedeploy::StopDeploymentInput>(body),
-        ("codedeploy", "StopDeploymentOutput") => again::<C, codedeploy::StopDeploymentOutput>(body),
-        ("codedeploy", "Tag") => again::<C, codedeploy::Tag>(body),
-        ("codedeploy", "TagFilter") => again::<C, codedeploy::TagFilter>(body),
-        ("codedeploy", "TagResourceInput") => again::<C, codedeploy::TagResourceInput>(body),
-        ("codedeploy", "TagResourceOutput") => again::<C, codedeploy::TagResourceOutput>(body),
-        ("codedeploy", "TargetGroupInfo") => again::<C, codedeploy::TargetGroupInfo>(body),
-        ("codedeploy", "TargetGroupPairInfo") => again::<C, codedeploy::TargetGroupPairInfo>(body),
-        ("codedeploy", "TargetInstances") => again::<C, codedeploy::TargetInstances>(body),
-        ("codedeploy", "TimeBasedCanary") => again::<C, codedeploy::TimeBasedCanary>(body),
-        ("codedeploy", "TimeBasedLinear") => again::<C, codedeploy::TimeBasedLinear>(body),
-        ("codedeploy", "TimeRange") => again::<C, codedeploy::TimeRange>(body),
-        ("codedeploy", "TrafficRoute") => again::<C, codedeploy::TrafficRoute>(body),
-        ("codedeploy", "TrafficRoutingConfig") => again::<C, codedeploy::TrafficRoutingConfig>(body),
-        ("codedeploy", "TriggerConfig") => again::<C, codedeploy::TriggerConfig>(body),
-        ("codedeploy", "UntagResourceInput") => again::<C, codedeploy::UntagResourceInput>(body),
-        ("codedeploy", "UntagResourceOutput") => again::<C, codedeploy::UntagResourceOutput>(body),
-        ("codedeploy", "UpdateApplicationInput") => again::<C, codedeploy::UpdateApplicationInput>(body),
-        ("codedeploy", "UpdateDeploymentGroupInput") => {
-            again::<C, codedeploy::UpdateDeploymentGroupInput>(body)
-        }
-        ("codedeploy", "UpdateDeploymentGroupOutput") => {
-            again::<C, codedeploy::UpdateDeploymentGroupOutput>(body)
-        }
-        ("codedeploy", "ZonalConfig") => again::<C, codedeploy::ZonalConfig>(body),
-        ("commands", "DeploymentSpecification") => again::<C, commands::DeploymentSpecification>(body),
-        ("commands", "Envelope") => again::<C, commands::Envelope>(body),
+        ("codedeploy", "StopDeploymentInput") => through::<codedeploy::StopDeploymentInput>,
+        ("codedeploy", "StopDeploymentOutput") => through::<codedeploy::StopDeploymentOutput>,
+        ("codedeploy", "Tag") => through::<codedeploy::Tag>,
+        ("codedeploy", "TagFilter") => through::<codedeploy::TagFilter>,
+        ("codedeploy", "TagResourceInput") => through::<codedeploy::TagResourceInput>,
+        ("codedeploy", "TagResourceOutput") => through::<codedeploy::TagResourceOutput>,
+        ("codedeploy", "TargetGroupInfo") => through::<codedeploy::TargetGroupInfo>,
+        ("codedeploy", "TargetGroupPairInfo") => through::<codedeploy::TargetGroupPairInfo>,
+        ("codedeploy", "TargetInstances") => through::<codedeploy::TargetInstances>,
+        ("codedeploy", "TimeBasedCanary") => through::<codedeploy::TimeBasedCanary>,
+        ("codedeploy", "TimeBasedLinear") => through::<codedeploy::TimeBasedLinear>,
+        ("codedeploy", "TimeRange") => through::<codedeploy::TimeRange>,
+        ("codedeploy", "TrafficRoute") => through::<codedeploy::TrafficRoute>,
+        ("codedeploy", "TrafficRoutingConfig") => through::<codedeploy::TrafficRoutingConfig>,
+        ("codedeploy", "TriggerConfig") => through::<codedeploy::TriggerConfig>,
+        ("codedeploy", "UntagResourceInput") => through::<codedeploy::UntagResourceInput>,
+        ("codedeploy", "UntagResourceOutput") => through::<codedeploy::UntagResourceOutput>,
+        ("codedeploy", "UpdateApplicationInput") => through::<codedeploy::UpdateApplicationInput>,
+        ("codedeploy", "UpdateDeploymentGroupInput") => through::<codedeploy::UpdateDeploymentGroupInput>,
+        ("codedeploy", "UpdateDeploymentGroupOutput") => through::<codedeploy::UpdateDeploymentGroupOutput>,
+        ("codedeploy", "ZonalConfig") => through::<codedeploy::ZonalConfig>,
+        ("commands", "DeploymentSpecification") => through::<commands::DeploymentSpecification>,
+        ("commands", "Envelope") => through::<commands::Envelope>,
         ("commands", "GetDeploymentSpecificationInput") => {
-            again::<C, commands::GetDeploymentSpecificationInput>(body)
+            through::<commands::GetDeploymentSpecificationInput>
         }
         ("commands", "GetDeploymentSpecificationOutput") => {
-            again::<C, commands::GetDeploymentSpecificationOutput>(body)
+            through::<commands::GetDeploymentSpecificationOutput>
         }
-        ("commands", "HostCommandInstance") => again::<C, commands::HostCommandInstance>(body),
-        ("commands", "PollHostCommandInput") => again::<C, commands::PollHostCommandInput>(body),
-        ("commands", "PollHostCommandOutput") => again::<C, commands::PollHostCommandOutput>(body),
-        ("commands", "PostHostCommandUpdateInput") => again::<C, commands::PostHostCommandUpdateInput>(body),
-        ("commands", "PostHostCommandUpdateOutput") => {
-            again::<C, commands::PostHostCommandUpdateOutput>(body)
-        }
+        ("commands", "HostCommandInstance") => through::<commands::HostCommandInstance>,
+        ("commands", "PollHostCommandInput") => through::<commands::PollHostCommandInput>,
+        ("commands", "PollHostCommandOutput") => through::<commands::PollHostCommandOutput>,
+        ("commands", "PostHostCommandUpdateInput") => through::<commands::PostHostCommandUpdateInput>,
+        ("commands", "PostHostCommandUpdateOutput") => through::<commands::PostHostCommandUpdateOutput>,
         ("commands", "PutHostCommandAcknowledgementInput") => {
-            again::<C, commands::PutHostCommandAcknowledgementInput>(body)
+            through::<commands::PutHostCommandAcknowledgementInput>
         }
         ("commands", "PutHostCommandAcknowledgementOutput") => {
-            again::<C, commands::PutHostCommandAcknowledgementOutput>(body)
+            through::<commands::PutHostCommandAcknowledgementOutput>
         }
-        ("commands", "PutHostCommandCompleteInput") => {
-            again::<C, commands::PutHostCommandCompleteInput>(body)
-        }
+        ("commands", "PutHostCommandCompleteInput") => through::<commands::PutHostCommandCompleteInput>,
         _ => return None,
-    })
+    };
+    Some(through(body, from, to))
 }
 
 /// Every structure: module and shape.

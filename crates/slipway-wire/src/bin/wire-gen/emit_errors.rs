@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 
 /// Errors of the protocol and of the door (authentication, throttling), which no model lists, with their HTTP status.
 /// JSON services answer a refused caller with 400, not 403 (AG-166, OW-34, AP-07).
-const PROTOCOL: [(&str, u16, &str); 14] = [
+const PROTOCOL: [(&str, u16, &str); 16] = [
     ("AccessDeniedException", 400, "the caller is known and may not do this"),
     ("ExpiredTokenException", 400, "the session of the caller has ended"),
     ("IncompleteSignatureException", 400, "the signature header lacks a part"),
     ("InternalFailure", 500, "the service failed; the message says nothing that the log does not say better"),
     ("InvalidSignatureException", 400, "the signature does not match, or its time is off"),
     ("MissingAuthenticationTokenException", 400, "the request is not signed"),
+    ("NotAcceptableException", 406, "the client wants an answer in a format that the protocol lacks"),
     ("RequestEntityTooLarge", 413, "the body is longer than the service reads"),
     ("RequestTimeout", 408, "the request did not arrive in time"),
     ("SerializationException", 400, "the body is not what the operation takes"),
@@ -20,6 +21,7 @@ const PROTOCOL: [(&str, u16, &str); 14] = [
     ("ThrottlingException", 400, "the caller sends faster than allowed"),
     ("UnknownOperationException", 400, "the service has no such operation"),
     ("UnrecognizedClientException", 400, "the access key is not known"),
+    ("UnsupportedMediaTypeException", 415, "the body has a type or an encoding that the protocol lacks"),
     ("ValidationException", 400, "the request breaks a constraint that has no error of its own"),
 ];
 

@@ -14,7 +14,7 @@ pub(crate) fn module(model: &Model) -> String {
     out.push_str("//!\n//! The structures and listed values are re-exported here; [`Service`] is what a server implements,\n");
     out.push_str("//! [`dispatch`] is how a request reaches it, [`constraints`] is what handlers check names against.\n\n");
     out.push_str("pub mod constraints;\nmod operations;\nmod service;\nmod types;\nmod values;\n\n");
-    out.push_str("pub use operations::Operation;\npub use service::{Service, dispatch, dispatch_json};\n");
+    out.push_str("pub use operations::Operation;\npub use service::{Service, dispatch};\n");
     out.push_str("pub use types::*;\npub use values::*;\n\n");
     line!(out, "/// What `X-Amz-Target` starts with, before the dot and the operation's name.");
     line!(out, "pub const TARGET_PREFIX: &str = {:?};\n", metadata.target_prefix);
@@ -86,11 +86,10 @@ pub(crate) fn service(model: &Model) -> String {
             methods,
             "fn {method}(&self, context: &Self::Context, input: {input}) -> impl Future<Output = Result<{output}, ApiError>> + Send;\n"
         );
-        let call =
-            if operation.output.is_some() { "call::<C, _, _, _>" } else { "call_without_output::<C, _, _>" };
+        let call = if operation.output.is_some() { "call" } else { "call_without_output" };
         line!(
             arms,
-            "Operation::{name} => codec::{call}(body, |input| service.{method}(context, input)).await,"
+            "Operation::{name} => codec::{call}(protocol, body, |input| service.{method}(context, input)).await,"
         );
     }
 
@@ -103,8 +102,7 @@ pub(crate) fn service(model: &Model) -> String {
         .collect();
     let structures: Vec<&str> = structures.into_iter().collect();
     line!(out, "use super::Operation;\nuse super::types::{{{}}};", structures.join(", "));
-    out.push_str("use crate::codec::{self, Codec};\n");
-    out.push_str("use crate::{ApiError, Json};\n\n");
+    out.push_str("use crate::ApiError;\nuse crate::codec::{self, Protocol};\n\n");
     line!(
         out,
         "/// {}: one method per operation, none with a default, so that a server decides about each.",
@@ -118,9 +116,8 @@ pub(crate) fn service(model: &Model) -> String {
         "}\n\n/// Decodes `body` as the operation's input, calls the service, encodes its output.\n///\n",
     );
     out.push_str("/// Does not check constraints or required members.\n");
-    out.push_str("pub async fn dispatch<C: Codec, S: Service>(service: &S, context: &S::Context, operation: Operation, body: &[u8]) -> Result<Vec<u8>, ApiError> {\nmatch operation {\n");
+    out.push_str("pub async fn dispatch<S: Service>(service: &S, context: &S::Context, protocol: Protocol, operation: Operation, body: &[u8]) -> Result<Vec<u8>, ApiError> {\nmatch operation {\n");
     out.push_str(&arms);
-    out.push_str("}\n}\n\n/// [`dispatch`] for AWS JSON 1.1.\n");
-    out.push_str("pub async fn dispatch_json<S: Service>(service: &S, context: &S::Context, operation: Operation, body: &[u8]) -> Result<Vec<u8>, ApiError> {\ndispatch::<Json, S>(service, context, operation, body).await\n}\n");
+    out.push_str("}\n}\n");
     out
 }

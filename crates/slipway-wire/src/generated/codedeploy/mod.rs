@@ -12,7 +12,7 @@ mod types;
 mod values;
 
 pub use operations::Operation;
-pub use service::{Service, dispatch, dispatch_json};
+pub use service::{Service, dispatch};
 pub use types::*;
 pub use values::*;
 

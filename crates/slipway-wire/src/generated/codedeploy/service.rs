@@ -32,8 +32,8 @@ use super::types::{
     TagResourceOutput, UntagResourceInput, UntagResourceOutput, UpdateApplicationInput,
     UpdateDeploymentGroupInput, UpdateDeploymentGroupOutput,
 };
-use crate::codec::{self, Codec};
-use crate::{ApiError, Json};
+use crate::ApiError;
+use crate::codec::{self, Protocol};
 
 /// AWS CodeDeploy: one method per operation, none with a default, so that a server decides about each.
 ///
@@ -376,197 +376,182 @@ pub trait Service: Sync {
 /// Decodes `body` as the operation's input, calls the service, encodes its output.
 ///
 /// Does not check constraints or required members.
-pub async fn dispatch<C: Codec, S: Service>(
+pub async fn dispatch<S: Service>(
     service: &S,
     context: &S::Context,
+    protocol: Protocol,
     operation: Operation,
     body: &[u8],
 ) -> Result<Vec<u8>, ApiError> {
     match operation {
         Operation::AddTagsToOnPremisesInstances => {
-            codec::call_without_output::<C, _, _>(body, |input| {
+            codec::call_without_output(protocol, body, |input| {
                 service.add_tags_to_on_premises_instances(context, input)
             })
             .await
         }
         Operation::BatchGetApplicationRevisions => {
-            codec::call::<C, _, _, _>(body, |input| service.batch_get_application_revisions(context, input))
-                .await
+            codec::call(protocol, body, |input| service.batch_get_application_revisions(context, input)).await
         }
         Operation::BatchGetApplications => {
-            codec::call::<C, _, _, _>(body, |input| service.batch_get_applications(context, input)).await
+            codec::call(protocol, body, |input| service.batch_get_applications(context, input)).await
         }
         Operation::BatchGetDeploymentGroups => {
-            codec::call::<C, _, _, _>(body, |input| service.batch_get_deployment_groups(context, input)).await
+            codec::call(protocol, body, |input| service.batch_get_deployment_groups(context, input)).await
         }
         Operation::BatchGetDeploymentInstances => {
-            codec::call::<C, _, _, _>(body, |input| service.batch_get_deployment_instances(context, input))
-                .await
+            codec::call(protocol, body, |input| service.batch_get_deployment_instances(context, input)).await
         }
         Operation::BatchGetDeploymentTargets => {
-            codec::call::<C, _, _, _>(body, |input| service.batch_get_deployment_targets(context, input))
-                .await
+            codec::call(protocol, body, |input| service.batch_get_deployment_targets(context, input)).await
         }
         Operation::BatchGetDeployments => {
-            codec::call::<C, _, _, _>(body, |input| service.batch_get_deployments(context, input)).await
+            codec::call(protocol, body, |input| service.batch_get_deployments(context, input)).await
         }
         Operation::BatchGetOnPremisesInstances => {
-            codec::call::<C, _, _, _>(body, |input| service.batch_get_on_premises_instances(context, input))
-                .await
+            codec::call(protocol, body, |input| service.batch_get_on_premises_instances(context, input)).await
         }
         Operation::ContinueDeployment => {
-            codec::call_without_output::<C, _, _>(body, |input| service.continue_deployment(context, input))
+            codec::call_without_output(protocol, body, |input| service.continue_deployment(context, input))
                 .await
         }
         Operation::CreateApplication => {
-            codec::call::<C, _, _, _>(body, |input| service.create_application(context, input)).await
+            codec::call(protocol, body, |input| service.create_application(context, input)).await
         }
         Operation::CreateDeployment => {
-            codec::call::<C, _, _, _>(body, |input| service.create_deployment(context, input)).await
+            codec::call(protocol, body, |input| service.create_deployment(context, input)).await
         }
         Operation::CreateDeploymentConfig => {
-            codec::call::<C, _, _, _>(body, |input| service.create_deployment_config(context, input)).await
+            codec::call(protocol, body, |input| service.create_deployment_config(context, input)).await
         }
         Operation::CreateDeploymentGroup => {
-            codec::call::<C, _, _, _>(body, |input| service.create_deployment_group(context, input)).await
+            codec::call(protocol, body, |input| service.create_deployment_group(context, input)).await
         }
         Operation::DeleteApplication => {
-            codec::call_without_output::<C, _, _>(body, |input| service.delete_application(context, input))
+            codec::call_without_output(protocol, body, |input| service.delete_application(context, input))
                 .await
         }
         Operation::DeleteDeploymentConfig => {
-            codec::call_without_output::<C, _, _>(body, |input| {
+            codec::call_without_output(protocol, body, |input| {
                 service.delete_deployment_config(context, input)
             })
             .await
         }
         Operation::DeleteDeploymentGroup => {
-            codec::call::<C, _, _, _>(body, |input| service.delete_deployment_group(context, input)).await
+            codec::call(protocol, body, |input| service.delete_deployment_group(context, input)).await
         }
         Operation::DeleteGitHubAccountToken => {
-            codec::call::<C, _, _, _>(body, |input| service.delete_git_hub_account_token(context, input))
-                .await
+            codec::call(protocol, body, |input| service.delete_git_hub_account_token(context, input)).await
         }
         Operation::DeleteResourcesByExternalId => {
-            codec::call::<C, _, _, _>(body, |input| service.delete_resources_by_external_id(context, input))
-                .await
+            codec::call(protocol, body, |input| service.delete_resources_by_external_id(context, input)).await
         }
         Operation::DeregisterOnPremisesInstance => {
-            codec::call_without_output::<C, _, _>(body, |input| {
+            codec::call_without_output(protocol, body, |input| {
                 service.deregister_on_premises_instance(context, input)
             })
             .await
         }
         Operation::GetApplication => {
-            codec::call::<C, _, _, _>(body, |input| service.get_application(context, input)).await
+            codec::call(protocol, body, |input| service.get_application(context, input)).await
         }
         Operation::GetApplicationRevision => {
-            codec::call::<C, _, _, _>(body, |input| service.get_application_revision(context, input)).await
+            codec::call(protocol, body, |input| service.get_application_revision(context, input)).await
         }
         Operation::GetDeployment => {
-            codec::call::<C, _, _, _>(body, |input| service.get_deployment(context, input)).await
+            codec::call(protocol, body, |input| service.get_deployment(context, input)).await
         }
         Operation::GetDeploymentConfig => {
-            codec::call::<C, _, _, _>(body, |input| service.get_deployment_config(context, input)).await
+            codec::call(protocol, body, |input| service.get_deployment_config(context, input)).await
         }
         Operation::GetDeploymentGroup => {
-            codec::call::<C, _, _, _>(body, |input| service.get_deployment_group(context, input)).await
+            codec::call(protocol, body, |input| service.get_deployment_group(context, input)).await
         }
         Operation::GetDeploymentInstance => {
-            codec::call::<C, _, _, _>(body, |input| service.get_deployment_instance(context, input)).await
+            codec::call(protocol, body, |input| service.get_deployment_instance(context, input)).await
         }
         Operation::GetDeploymentTarget => {
-            codec::call::<C, _, _, _>(body, |input| service.get_deployment_target(context, input)).await
+            codec::call(protocol, body, |input| service.get_deployment_target(context, input)).await
         }
         Operation::GetOnPremisesInstance => {
-            codec::call::<C, _, _, _>(body, |input| service.get_on_premises_instance(context, input)).await
+            codec::call(protocol, body, |input| service.get_on_premises_instance(context, input)).await
         }
         Operation::ListApplicationRevisions => {
-            codec::call::<C, _, _, _>(body, |input| service.list_application_revisions(context, input)).await
+            codec::call(protocol, body, |input| service.list_application_revisions(context, input)).await
         }
         Operation::ListApplications => {
-            codec::call::<C, _, _, _>(body, |input| service.list_applications(context, input)).await
+            codec::call(protocol, body, |input| service.list_applications(context, input)).await
         }
         Operation::ListDeploymentConfigs => {
-            codec::call::<C, _, _, _>(body, |input| service.list_deployment_configs(context, input)).await
+            codec::call(protocol, body, |input| service.list_deployment_configs(context, input)).await
         }
         Operation::ListDeploymentGroups => {
-            codec::call::<C, _, _, _>(body, |input| service.list_deployment_groups(context, input)).await
+            codec::call(protocol, body, |input| service.list_deployment_groups(context, input)).await
         }
         Operation::ListDeploymentInstances => {
-            codec::call::<C, _, _, _>(body, |input| service.list_deployment_instances(context, input)).await
+            codec::call(protocol, body, |input| service.list_deployment_instances(context, input)).await
         }
         Operation::ListDeploymentTargets => {
-            codec::call::<C, _, _, _>(body, |input| service.list_deployment_targets(context, input)).await
+            codec::call(protocol, body, |input| service.list_deployment_targets(context, input)).await
         }
         Operation::ListDeployments => {
-            codec::call::<C, _, _, _>(body, |input| service.list_deployments(context, input)).await
+            codec::call(protocol, body, |input| service.list_deployments(context, input)).await
         }
         Operation::ListGitHubAccountTokenNames => {
-            codec::call::<C, _, _, _>(body, |input| service.list_git_hub_account_token_names(context, input))
+            codec::call(protocol, body, |input| service.list_git_hub_account_token_names(context, input))
                 .await
         }
         Operation::ListOnPremisesInstances => {
-            codec::call::<C, _, _, _>(body, |input| service.list_on_premises_instances(context, input)).await
+            codec::call(protocol, body, |input| service.list_on_premises_instances(context, input)).await
         }
         Operation::ListTagsForResource => {
-            codec::call::<C, _, _, _>(body, |input| service.list_tags_for_resource(context, input)).await
+            codec::call(protocol, body, |input| service.list_tags_for_resource(context, input)).await
         }
         Operation::PutLifecycleEventHookExecutionStatus => {
-            codec::call::<C, _, _, _>(body, |input| {
+            codec::call(protocol, body, |input| {
                 service.put_lifecycle_event_hook_execution_status(context, input)
             })
             .await
         }
         Operation::RegisterApplicationRevision => {
-            codec::call_without_output::<C, _, _>(body, |input| {
+            codec::call_without_output(protocol, body, |input| {
                 service.register_application_revision(context, input)
             })
             .await
         }
         Operation::RegisterOnPremisesInstance => {
-            codec::call_without_output::<C, _, _>(body, |input| {
+            codec::call_without_output(protocol, body, |input| {
                 service.register_on_premises_instance(context, input)
             })
             .await
         }
         Operation::RemoveTagsFromOnPremisesInstances => {
-            codec::call_without_output::<C, _, _>(body, |input| {
+            codec::call_without_output(protocol, body, |input| {
                 service.remove_tags_from_on_premises_instances(context, input)
             })
             .await
         }
         Operation::SkipWaitTimeForInstanceTermination => {
-            codec::call_without_output::<C, _, _>(body, |input| {
+            codec::call_without_output(protocol, body, |input| {
                 service.skip_wait_time_for_instance_termination(context, input)
             })
             .await
         }
         Operation::StopDeployment => {
-            codec::call::<C, _, _, _>(body, |input| service.stop_deployment(context, input)).await
+            codec::call(protocol, body, |input| service.stop_deployment(context, input)).await
         }
         Operation::TagResource => {
-            codec::call::<C, _, _, _>(body, |input| service.tag_resource(context, input)).await
+            codec::call(protocol, body, |input| service.tag_resource(context, input)).await
         }
         Operation::UntagResource => {
-            codec::call::<C, _, _, _>(body, |input| service.untag_resource(context, input)).await
+            codec::call(protocol, body, |input| service.untag_resource(context, input)).await
         }
         Operation::UpdateApplication => {
-            codec::call_without_output::<C, _, _>(body, |input| service.update_application(context, input))
+            codec::call_without_output(protocol, body, |input| service.update_application(context, input))
                 .await
         }
         Operation::UpdateDeploymentGroup => {
-            codec::call::<C, _, _, _>(body, |input| service.update_deployment_group(context, input)).await
+            codec::call(protocol, body, |input| service.update_deployment_group(context, input)).await
         }
     }
-}
-
-/// [`dispatch`] for AWS JSON 1.1.
-pub async fn dispatch_json<S: Service>(
-    service: &S,
-    context: &S::Context,
-    operation: Operation,
-    body: &[u8],
-) -> Result<Vec<u8>, ApiError> {
-    dispatch::<Json, S>(service, context, operation, body).await
 }

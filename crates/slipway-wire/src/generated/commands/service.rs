@@ -8,8 +8,8 @@ use super::types::{
     PollHostCommandOutput, PostHostCommandUpdateInput, PostHostCommandUpdateOutput,
     PutHostCommandAcknowledgementInput, PutHostCommandAcknowledgementOutput, PutHostCommandCompleteInput,
 };
-use crate::codec::{self, Codec};
-use crate::{ApiError, Json};
+use crate::ApiError;
+use crate::codec::{self, Protocol};
 
 /// AWS CodeDeploy Command Service: one method per operation, none with a default, so that a server decides about each.
 ///
@@ -58,42 +58,32 @@ pub trait Service: Sync {
 /// Decodes `body` as the operation's input, calls the service, encodes its output.
 ///
 /// Does not check constraints or required members.
-pub async fn dispatch<C: Codec, S: Service>(
+pub async fn dispatch<S: Service>(
     service: &S,
     context: &S::Context,
+    protocol: Protocol,
     operation: Operation,
     body: &[u8],
 ) -> Result<Vec<u8>, ApiError> {
     match operation {
         Operation::GetDeploymentSpecification => {
-            codec::call::<C, _, _, _>(body, |input| service.get_deployment_specification(context, input))
-                .await
+            codec::call(protocol, body, |input| service.get_deployment_specification(context, input)).await
         }
         Operation::PollHostCommand => {
-            codec::call::<C, _, _, _>(body, |input| service.poll_host_command(context, input)).await
+            codec::call(protocol, body, |input| service.poll_host_command(context, input)).await
         }
         Operation::PostHostCommandUpdate => {
-            codec::call::<C, _, _, _>(body, |input| service.post_host_command_update(context, input)).await
+            codec::call(protocol, body, |input| service.post_host_command_update(context, input)).await
         }
         Operation::PutHostCommandAcknowledgement => {
-            codec::call::<C, _, _, _>(body, |input| service.put_host_command_acknowledgement(context, input))
+            codec::call(protocol, body, |input| service.put_host_command_acknowledgement(context, input))
                 .await
         }
         Operation::PutHostCommandComplete => {
-            codec::call_without_output::<C, _, _>(body, |input| {
+            codec::call_without_output(protocol, body, |input| {
                 service.put_host_command_complete(context, input)
             })
             .await
         }
     }
-}
-
-/// [`dispatch`] for AWS JSON 1.1.
-pub async fn dispatch_json<S: Service>(
-    service: &S,
-    context: &S::Context,
-    operation: Operation,
-    body: &[u8],
-) -> Result<Vec<u8>, ApiError> {
-    dispatch::<Json, S>(service, context, operation, body).await
 }
