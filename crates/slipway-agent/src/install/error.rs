@@ -129,6 +129,9 @@ pub enum InstallError {
         /// The line of the `permissions` item.
         line: usize,
     },
+    /// The owner of a directory on the way exchanged what was made there: it does not get the attributes meant for it.
+    #[error("The deployment failed because {} was replaced while it was being installed", .0.display())]
+    Replaced(PathBuf),
     /// AS-055.
     #[error("can't find user for {0}")]
     NoUser(String),

@@ -1,28 +1,37 @@
 //! The instructions, one after another, each on record before it changes the disk.
 
-use std::collections::BTreeSet;
-use std::fs::{self, File, FileTimes, OpenOptions, Permissions};
+use std::collections::{BTreeSet, HashMap};
+use std::ffi::OsStr;
+use std::fs::{self, File, FileTimes, Permissions};
 use std::io;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown, symlink};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
+use std::path::Path;
 
+use rustix::fs::FileType;
+
+use super::place::Places;
 use super::plan::{Account, Instruction, Plan};
-use super::record::{CleanupRecord, remove_if_present, unfinished};
-use super::{InstallError, labels};
-use crate::layout::sync_directory;
-use crate::sys::files::{is_root, open_without_following, set_mode, set_owner};
+use super::record::{CleanupRecord, unfinished};
+use super::{FOLLOW, InstallError, InstallRequest, labels};
+use crate::sys::directory::{Directory, Follow, Identity, Object, identity};
+use crate::sys::files::{is_root, open_without_following, set_mode};
 
 /// So many paths are recorded with one write to the disk.
 const BATCH: usize = 128;
 
 /// Executes the plan. Answers the number of files and of directories.
-pub(super) fn execute(plan: &Plan, record: &mut CleanupRecord) -> Result<(usize, usize), InstallError> {
+pub(super) fn execute(
+    request: &InstallRequest<'_>,
+    plan: &Plan,
+    record: &mut CleanupRecord,
+) -> Result<(usize, usize), InstallError> {
+    let mut work = Work::new(request, plan)?;
     let mut rest = plan.instructions.as_slice();
     let mut touched = BTreeSet::new();
     let (mut files, mut directories) = (0, 0);
     while let Some(first) = rest.first() {
         if path_made(first).is_none() {
-            attribute(first, record)?;
+            work.attribute(first, record)?;
             rest = &rest[1..];
             continue;
         }
@@ -30,7 +39,7 @@ pub(super) fn execute(plan: &Plan, record: &mut CleanupRecord) -> Result<(usize,
         let before = record.length();
         let ends = record.announce(batch.iter().filter_map(path_made))?;
         for (index, instruction) in batch.iter().enumerate() {
-            if let Err(error) = make(instruction, record.path()) {
+            if let Err(error) = work.make(instruction, record.path()) {
                 // The failed object did not take its place: renaming is the last step.
                 record.retract_to(index.checked_sub(1).map_or(before, |last| ends[last]))?;
                 return Err(error);
@@ -39,12 +48,12 @@ pub(super) fn execute(plan: &Plan, record: &mut CleanupRecord) -> Result<(usize,
                 Instruction::MakeDirectory { .. } => directories += 1,
                 _ => files += 1,
             }
-            touched.extend(path_made(instruction).and_then(Path::parent).map(Path::to_owned));
+            touched.extend(path_made(instruction).and_then(Path::parent));
         }
         rest = later;
     }
     for directory in touched {
-        sync_directory(&directory).map_err(|error| InstallError::io(&directory, error))?;
+        work.places.sync(directory).map_err(|error| InstallError::io(directory, error))?;
     }
     Ok((files, directories))
 }
@@ -77,59 +86,207 @@ fn batch_length(instructions: &[Instruction]) -> usize {
         .count()
 }
 
-fn make(instruction: &Instruction, record: &Path) -> Result<(), InstallError> {
-    match instruction {
-        Instruction::Copy { source, destination, link, replaces } => {
-            if *replaces && destination.is_dir() && !destination.is_symlink() {
-                fs::remove_dir(destination).map_err(|error| InstallError::io(destination, error))?;
+/// The work on one plan.
+pub(super) struct Work<'a> {
+    /// The revision, unless its sources may lead out of it: then they are opened by their paths.
+    archive: Option<Directory>,
+    archive_dir: &'a Path,
+    places: Places,
+    /// What gets attributes later, and which objects these paths were when they were made: nothing else may get them.
+    made: HashMap<&'a Path, Option<Identity>>,
+}
+
+impl<'a> Work<'a> {
+    pub(super) fn new(request: &InstallRequest<'a>, plan: &'a Plan) -> Result<Self, InstallError> {
+        let archive = if request.switches.reject_path_traversal {
+            let opened = Directory::open(request.archive_dir, Follow::Always);
+            Some(opened.map_err(|error| InstallError::io(request.archive_dir, error))?)
+        } else {
+            None
+        };
+        let made = plan.instructions.iter().filter_map(path_changed).map(|path| (path, None)).collect();
+        let places = Places::new(FOLLOW);
+        Ok(Self { archive, archive_dir: request.archive_dir, places, made })
+    }
+
+    /// Makes a file, link or directory.
+    pub(super) fn make(&mut self, instruction: &Instruction, record: &Path) -> Result<(), InstallError> {
+        let (path, made) = match instruction {
+            Instruction::Copy { source, destination, link, replaces } => {
+                (destination, self.copy(source, destination, *link, *replaces, record)?)
             }
-            let unfinished = unfinished(record, destination);
-            remove_if_present(&unfinished)?;
-            let result = if *link {
-                copy_link(source, destination, &unfinished)
+            Instruction::MakeDirectory { path, replaces } => (path, self.make_directory(path, *replaces)?),
+            _ => return Ok(()),
+        };
+        if let Some(known) = self.made.get_mut(path.as_path()) {
+            *known = made;
+        }
+        Ok(())
+    }
+
+    /// A file or link: complete and durable before it takes its place (AS-031, AS-033).
+    fn copy(
+        &mut self,
+        source: &Path,
+        destination: &Path,
+        link: bool,
+        replaces: bool,
+        record: &Path,
+    ) -> Result<Option<Identity>, InstallError> {
+        let to_destination = |error| InstallError::io(destination, error);
+        let (archive, archive_dir) = (self.archive.as_ref(), self.archive_dir);
+        let (directory, name) = self.places.of(destination).map_err(to_destination)?;
+        if replaces && is_directory(directory, name) {
+            directory.remove_directory(name).map_err(to_destination)?;
+        }
+        let unfinished = unfinished(record, destination);
+        let unfinished = unfinished.file_name().unwrap_or(name);
+        remove_if_present(directory, unfinished).map_err(to_destination)?;
+        let source = Source { archive, archive_dir, path: source };
+        let result = if link {
+            copy_link(&source, directory, unfinished, to_destination)
+        } else {
+            copy_file(&source, directory, unfinished, to_destination)
+        };
+        let result = result.and_then(|made| {
+            let placed = if replaces {
+                directory.rename(unfinished, directory, name)
             } else {
-                copy_file(source, destination, &unfinished)
+                // What appeared since the plan was made is not ours to replace (D-14).
+                directory.rename_new(unfinished, directory, name)
             };
-            if result.is_err() {
-                // What cannot be removed now is removed by the next clean-up.
-                let _ = fs::remove_file(&unfinished);
-            }
-            result
+            placed.map(|()| Some(made)).map_err(|error| match error.kind() {
+                io::ErrorKind::AlreadyExists => InstallError::Exists(destination.to_owned()),
+                _ => to_destination(error),
+            })
+        });
+        if result.is_err() {
+            // What cannot be removed now is removed by the next clean-up.
+            let _ = directory.remove_file(unfinished);
         }
-        Instruction::MakeDirectory { path, replaces } => {
-            if *replaces {
-                remove_if_present(path)?;
-            }
-            match fs::create_dir(path) {
-                // Somebody was faster, which is as good.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
-                result => result.map_err(|error| InstallError::io(path, error)),
-            }
+        result
+    }
+
+    fn make_directory(&mut self, path: &Path, replaces: bool) -> Result<Option<Identity>, InstallError> {
+        let failed = |error| InstallError::io(path, error);
+        let (directory, name) = self.places.of(path).map_err(failed)?;
+        if replaces {
+            remove_if_present(directory, name).map_err(failed)?;
         }
+        match directory.make_directory(name, 0o777) {
+            // Somebody was faster, which is as good; but it is not ours to give attributes to (AS-061).
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && is_directory(directory, name) => {
+                return Ok(None);
+            }
+            result => result.map_err(failed)?,
+        }
+        // A directory with content is not the one made just now.
+        let new = directory.beneath(Path::new(name)).map_err(failed)?;
+        let is_empty = new.names(1).map_err(failed)?.is_empty();
+        Ok(if is_empty { Some(new.identity().map_err(failed)?) } else { None })
+    }
+
+    /// Gives an object that was made here an attribute.
+    pub(super) fn attribute(
+        &mut self,
+        instruction: &Instruction,
+        record: &mut CleanupRecord,
+    ) -> Result<(), InstallError> {
+        let Some(path) = path_changed(instruction) else { return Ok(()) };
+        let failed = |error| InstallError::io(path, error);
+        let known = self.made.get(path).copied().flatten();
+        let (directory, name) = self.places.of(path).map_err(failed)?;
+        let object = directory.object(name).map_err(failed)?;
+        if known != Some(object.identity()) {
+            return Err(InstallError::Replaced(path.to_owned()));
+        }
+        match instruction {
+            Instruction::ChangeOwner { owner, group, .. } => {
+                change_owner(&object, owner.as_ref(), group.as_ref()).map_err(failed)
+            }
+            // A link gets here only when the host allows links as targets of permissions.
+            Instruction::ChangeMode { mode, .. } if object.kind() == FileType::Symlink => {
+                let target = fs::canonicalize(path).map_err(failed)?;
+                set_mode(&target, mode.bits()).map_err(failed)
+            }
+            Instruction::ChangeMode { mode, .. } => object.set_mode(mode.bits()).map_err(failed),
+            Instruction::SetAcl { entries, .. } => labels::set_acl(path, object, entries),
+            Instruction::SetContext { context, .. } => {
+                let real = real_path(path, &object)?;
+                record.announce_context(&real)?;
+                labels::set_context(&real, context)
+            }
+            Instruction::Copy { .. } | Instruction::MakeDirectory { .. } => Ok(()),
+        }
+    }
+}
+
+/// What an instruction gives attributes to.
+fn path_changed(instruction: &Instruction) -> Option<&Path> {
+    match instruction {
+        Instruction::ChangeOwner { path, .. }
+        | Instruction::ChangeMode { path, .. }
+        | Instruction::SetAcl { path, .. }
+        | Instruction::SetContext { path, .. } => Some(path),
+        Instruction::Copy { .. } | Instruction::MakeDirectory { .. } => None,
+    }
+}
+
+fn is_directory(directory: &Directory, name: &OsStr) -> bool {
+    directory.stat(name).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
+}
+
+fn remove_if_present(directory: &Directory, name: &OsStr) -> io::Result<()> {
+    match directory.remove_file(name) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
 }
 
-/// Copies a file with mode, owner and times (AS-031): complete and durable before it takes its place.
-fn copy_file(source: &Path, destination: &Path, unfinished: &Path) -> Result<(), InstallError> {
-    let from_source = |error| InstallError::io(source, error);
-    let to_destination = |error| InstallError::io(destination, error);
-    let mut input = open_without_following(source).map_err(from_source)?;
-    let metadata = input.metadata().map_err(from_source)?;
-    if !metadata.is_file() {
-        return Err(InstallError::NotAFile(source.to_owned()));
+/// An object of the revision.
+struct Source<'a> {
+    archive: Option<&'a Directory>,
+    archive_dir: &'a Path,
+    path: &'a Path,
+}
+
+impl Source<'_> {
+    fn failed(&self, error: io::Error) -> InstallError {
+        InstallError::io(self.path, error)
     }
-    let mut output = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(unfinished)
-        .map_err(to_destination)?;
-    io::copy(&mut input, &mut output).map_err(to_destination)?;
-    preserve(&output, &metadata).map_err(to_destination)?;
-    output.sync_all().map_err(to_destination)?;
-    drop(output);
-    fs::rename(unfinished, destination).map_err(to_destination)
+
+    /// The revision and the path inside it, when nothing may lead out.
+    fn inside(&self) -> Option<(&Directory, &Path)> {
+        Some((self.archive?, self.path.strip_prefix(self.archive_dir).ok()?))
+    }
+
+    fn open(&self) -> Result<File, InstallError> {
+        match self.inside() {
+            Some((archive, path)) => archive.open_inside(path),
+            None => open_without_following(self.path),
+        }
+        .map_err(|error| self.failed(error))
+    }
+}
+
+/// Copies a file with mode, owner and times.
+fn copy_file(
+    source: &Source<'_>,
+    directory: &Directory,
+    name: &OsStr,
+    failed: impl Fn(io::Error) -> InstallError,
+) -> Result<Identity, InstallError> {
+    let mut input = source.open()?;
+    let metadata = input.metadata().map_err(|error| source.failed(error))?;
+    if !metadata.is_file() {
+        return Err(InstallError::NotAFile(source.path.to_owned()));
+    }
+    let mut output = directory.create_file(name, 0o600).map_err(&failed)?;
+    io::copy(&mut input, &mut output).map_err(&failed)?;
+    preserve(&output, &metadata).map_err(&failed)?;
+    output.sync_all().map_err(&failed)?;
+    let metadata = output.metadata().map_err(&failed)?;
+    Ok((metadata.dev(), metadata.ino()))
 }
 
 fn preserve(file: &File, like: &fs::Metadata) -> io::Result<()> {
@@ -144,50 +301,42 @@ fn preserve(file: &File, like: &fs::Metadata) -> io::Result<()> {
     file.set_times(FileTimes::new().set_accessed(like.accessed()?).set_modified(like.modified()?))
 }
 
-/// Recreates a link with the same text (AS-033).
-fn copy_link(source: &Path, destination: &Path, unfinished: &Path) -> Result<(), InstallError> {
-    let from_source = |error| InstallError::io(source, error);
-    let to_destination = |error| InstallError::io(destination, error);
-    let target: PathBuf = fs::read_link(source).map_err(from_source)?;
-    let metadata = fs::symlink_metadata(source).map_err(from_source)?;
-    symlink(target, unfinished).map_err(to_destination)?;
+/// Recreates a link with the same text.
+fn copy_link(
+    source: &Source<'_>,
+    directory: &Directory,
+    name: &OsStr,
+    failed: impl Fn(io::Error) -> InstallError,
+) -> Result<Identity, InstallError> {
+    let from_source = |error| source.failed(error);
+    let (target, uid, gid) = if let Some((archive, path)) = source.inside() {
+        let (target, stat) = archive.read_link_inside(path).map_err(from_source)?;
+        (target, stat.st_uid, stat.st_gid)
+    } else {
+        let metadata = fs::symlink_metadata(source.path).map_err(from_source)?;
+        (fs::read_link(source.path).map_err(from_source)?, metadata.uid(), metadata.gid())
+    };
+    directory.make_symlink(&target, name).map_err(&failed)?;
     if is_root() {
-        set_owner(unfinished, Some(metadata.uid()), Some(metadata.gid())).map_err(to_destination)?;
+        directory.set_owner(name, Some(uid), Some(gid)).map_err(&failed)?;
     }
-    fs::rename(unfinished, destination).map_err(to_destination)
+    Ok(identity(&directory.stat(name).map_err(&failed)?))
 }
 
-fn attribute(instruction: &Instruction, record: &mut CleanupRecord) -> Result<(), InstallError> {
-    match instruction {
-        Instruction::ChangeOwner { owner, group, path } => {
-            change_owner(path, owner.as_ref(), group.as_ref()).map_err(|error| InstallError::io(path, error))
-        }
-        Instruction::ChangeMode { mode, path } => {
-            let target = real_path(path)?;
-            set_mode(&target, mode.bits()).map_err(|error| InstallError::io(path, error))
-        }
-        Instruction::SetAcl { entries, path } => labels::set_acl(path, entries),
-        Instruction::SetContext { context, path } => {
-            let real = real_path(path)?;
-            record.announce_context(&real)?;
-            labels::set_context(&real, context)
-        }
-        Instruction::Copy { .. } | Instruction::MakeDirectory { .. } => Ok(()),
-    }
-}
-
-/// The path without links. A link gets here only when the host allows links as targets of permissions.
-fn real_path(path: &Path) -> Result<PathBuf, InstallError> {
-    fs::canonicalize(path).map_err(|error| InstallError::io(path, error))
+/// The path of the object without links; where it is one itself, of what it names.
+fn real_path(path: &Path, object: &Object) -> Result<std::path::PathBuf, InstallError> {
+    let real = match object.kind() {
+        FileType::Symlink => fs::canonicalize(path),
+        _ => fs::read_link(object.path()),
+    };
+    real.map_err(|error| InstallError::io(path, error))
 }
 
 /// The system clears set-user-id when a file is given away; absent attributes stay as they are (AS-072).
-fn change_owner(path: &Path, owner: Option<&Account>, group: Option<&Account>) -> io::Result<()> {
-    let metadata = fs::symlink_metadata(path)?;
-    set_owner(path, owner.map(|owner| owner.id), group.map(|group| group.id))?;
-    let mode = metadata.mode() & 0o7777;
-    if metadata.is_file() && mode & 0o6000 != 0 {
-        set_mode(path, mode)?;
+fn change_owner(object: &Object, owner: Option<&Account>, group: Option<&Account>) -> io::Result<()> {
+    object.set_owner(owner.map(|owner| owner.id), group.map(|group| group.id))?;
+    if object.kind() == FileType::RegularFile && object.mode() & 0o6000 != 0 {
+        object.set_mode(object.mode())?;
     }
     Ok(())
 }

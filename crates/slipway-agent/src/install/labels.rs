@@ -6,9 +6,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use rustix::fs::FileType;
 use slipway_appspec::{AclEntry, AclQualifier, SecurityContext};
 
 use super::InstallError;
+use crate::sys::directory::Object;
 use crate::sys::files::program;
 
 /// What a shell answers for a command that is not there.
@@ -20,16 +22,25 @@ struct Failed {
     status: i32,
 }
 
-/// Replaces the list of an object (AS-070).
-pub(super) fn set_acl(path: &Path, entries: &[AclEntry]) -> Result<(), InstallError> {
-    let mode = fs::metadata(path).map_err(|error| InstallError::io(path, error))?.permissions().mode();
+/// Replaces the list of an object (AS-070). The tool gets the object itself as its standard input: the path may lead
+/// elsewhere meanwhile.
+pub(super) fn set_acl(path: &Path, object: Object, entries: &[AclEntry]) -> Result<(), InstallError> {
+    let is_link = object.kind() == FileType::Symlink;
+    let mode = if is_link {
+        fs::metadata(path).map_err(|error| InstallError::io(path, error))?.permissions().mode()
+    } else {
+        object.mode()
+    };
     let list = complete(entries, mode).join(",");
-    let arguments = [OsStr::new("--set"), OsStr::new(&list), path.as_os_str()];
-    run("setfacl", &arguments).map_err(|Failed { command, status }| InstallError::Acl {
-        path: path.to_owned(),
-        command,
-        status,
-    })
+    let arguments = [OsStr::new("--set"), OsStr::new(&list)];
+    // A link gets here only when the host allows links as targets of permissions.
+    let (input, place) = if is_link {
+        (Stdio::null(), path.as_os_str())
+    } else {
+        (Stdio::from(object.into_fd()), OsStr::new("/proc/self/fd/0"))
+    };
+    run_on("setfacl", &arguments, path, place, input)
+        .map_err(|Failed { command, status }| InstallError::Acl { path: path.to_owned(), command, status })
 }
 
 /// The entries with the base ones that `setfacl --set` needs: from the mode for the object, and the same
@@ -73,25 +84,29 @@ pub(super) fn set_context(path: &Path, context: &SecurityContext) -> Result<(), 
     if let Some(range) = &context.range {
         arguments.extend([OsStr::new("-r"), OsStr::new(range)]);
     }
-    arguments.push(path.as_os_str());
     let failed = |Failed { command, status }| InstallError::Context { command, status };
-    run("semanage", &arguments).map_err(failed)?;
-    run("restorecon", &[OsStr::new("-v"), path.as_os_str()]).map_err(failed)
+    run("semanage", &arguments, path).map_err(failed)?;
+    run("restorecon", &[OsStr::new("-v")], path).map_err(failed)
 }
 
 /// Removes the rule for a label; a rule that is gone already is worth a note, not a failed deployment.
 pub(super) fn forget_context(path: &Path) -> Result<(), String> {
-    let arguments = [OsStr::new("fcontext"), OsStr::new("-d"), path.as_os_str()];
-    run("semanage", &arguments)
+    run("semanage", &[OsStr::new("fcontext"), OsStr::new("-d")], path)
         .map_err(|Failed { command, status }| format!("{command} ended with exit code {status}"))
 }
 
-fn run(name: &str, arguments: &[&OsStr]) -> Result<(), Failed> {
+fn run(name: &str, arguments: &[&OsStr], path: &Path) -> Result<(), Failed> {
+    run_on(name, arguments, path, path.as_os_str(), Stdio::null())
+}
+
+/// Runs a tool on `place`; a failure tells the command with `path`, as one would type it.
+fn run_on(name: &str, arguments: &[&OsStr], path: &Path, place: &OsStr, input: Stdio) -> Result<(), Failed> {
     let status = match program(name) {
         None => NOT_FOUND,
-        Some(path) => Command::new(path)
+        Some(tool) => Command::new(tool)
             .args(arguments)
-            .stdin(Stdio::null())
+            .arg(place)
+            .stdin(input)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .status()
@@ -101,7 +116,7 @@ fn run(name: &str, arguments: &[&OsStr]) -> Result<(), Failed> {
         return Ok(());
     }
     let mut command = OsString::from(name);
-    for argument in arguments {
+    for argument in arguments.iter().copied().chain([path.as_os_str()]) {
         command.push(" ");
         command.push(argument);
     }

@@ -11,6 +11,7 @@ mod cleanup;
 mod error;
 mod execute;
 mod labels;
+mod place;
 mod plan;
 mod record;
 mod select;
@@ -25,6 +26,10 @@ pub use cleanup::{Cleaned, cleanup};
 pub use error::InstallError;
 
 use crate::layout::{is_plain_name, write_atomically};
+use crate::sys::directory::Follow;
+
+/// A user who owns a directory on the way to a destination must not lead the agent to directories that are not his.
+const FOLLOW: Follow = Follow::Trusted;
 
 /// What hosts may refuse beyond the documented rules (AP-30, D-17).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,12 +90,12 @@ pub struct InstallReport {
 
 /// Runs the Install command. Blocks; call it off the runtime.
 pub fn install(request: &InstallRequest<'_>) -> Result<InstallReport, InstallError> {
-    let cleaned = cleanup(request.instructions_dir, request.group_id)?;
+    let cleaned = cleanup(request.instructions_dir, request.group_id, FOLLOW)?;
     let plan = plan::plan(request)?;
     let instructions = request.instructions_dir.join(format!("{}-install.json", request.group_id));
     record::write_instructions(&instructions, &plan.instructions)?;
     let mut cleanup_record = record::CleanupRecord::create(request.instructions_dir, request.group_id)?;
-    let (copied, directories) = execute::execute(&plan, &mut cleanup_record)?;
+    let (copied, directories) = execute::execute(request, &plan, &mut cleanup_record)?;
     if request.retain_cleanup_guide {
         cleanup_record.announce(plan.retained.iter().map(PathBuf::as_path))?;
     }

@@ -3,6 +3,7 @@
 mod conflicts;
 mod files;
 mod permissions;
+mod races;
 mod recovery;
 
 use std::collections::BTreeMap;
@@ -67,9 +68,18 @@ impl Host {
     }
 
     pub(super) fn install_as(&self, group_id: &str, body: &str) -> Result<InstallReport, InstallError> {
+        self.with_request(group_id, body, install)
+    }
+
+    pub(super) fn with_request<T>(
+        &self,
+        group_id: &str,
+        body: &str,
+        work: impl FnOnce(&InstallRequest<'_>) -> T,
+    ) -> T {
         let text = format!("version: 0.0\nos: linux\n{body}");
         let app_spec = parse(&text.replace("SRV", &self.path("srv").to_string_lossy()), Os::Linux).unwrap();
-        install(&InstallRequest {
+        work(&InstallRequest {
             archive_dir: &self.archive(),
             instructions_dir: &self.path("deployment-instructions"),
             group_id,

@@ -9,6 +9,7 @@ use std::process::Command;
 use super::super::cleanup;
 use super::super::record::unfinished;
 use super::{Host, write};
+use crate::sys::directory::Follow;
 
 const ALL: &str = "files:\n  - source: /\n    destination: SRV\n";
 
@@ -71,7 +72,7 @@ fn as_040_replay_goes_backwards_skips_what_is_gone_and_ignores_half_a_line() {
     .concat();
     fs::create_dir_all(host.instructions("")).unwrap();
     fs::write(host.instructions("group-cleanup"), lines).unwrap();
-    let cleaned = cleanup(&host.path("deployment-instructions"), "group").unwrap();
+    let cleaned = cleanup(&host.path("deployment-instructions"), "group", Follow::Trusted).unwrap();
     assert_eq!((cleaned.files, cleaned.directories), (2, 1));
     assert_eq!(cleaned.notes.len(), 1, "{:?}", cleaned.notes);
     assert_eq!(host.names(), ["half"]);
@@ -84,7 +85,7 @@ fn as_040_selinux_rules_are_undone_and_a_failure_does_not_block_the_host() {
     let host = Host::new();
     fs::create_dir_all(host.instructions("")).unwrap();
     fs::write(host.instructions("group-cleanup"), b"semanage\0/srv/x\n").unwrap();
-    let cleaned = cleanup(&host.path("deployment-instructions"), "group").unwrap();
+    let cleaned = cleanup(&host.path("deployment-instructions"), "group", Follow::Trusted).unwrap();
     // Hosts without SELinux have no such tool; the note then names the command.
     assert!(
         cleaned.notes.iter().all(|note| note.contains("semanage fcontext -d /srv/x")),
