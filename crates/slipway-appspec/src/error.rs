@@ -55,16 +55,53 @@ impl fmt::Display for Severity {
 pub struct Problem {
     /// How bad it is.
     pub severity: Severity,
+    /// Whether hosts refuse the file for it; an error without this is one that hosts let pass, because the
+    /// official agent does (AS-030, AS-076, AS-079).
+    pub refused: bool,
     /// The line of the finding, from 1.
     pub line: usize,
     /// The column of the finding, from 1.
     pub column: usize,
     /// What was found; for errors that the agent reports too, the documented text.
     pub message: String,
+    /// What would be right, where that can be told.
+    pub help: Option<String>,
 }
 
+impl Problem {
+    pub(crate) fn new(
+        severity: Severity,
+        (line, column): (usize, usize),
+        message: impl Into<String>,
+    ) -> Self {
+        Self { severity, refused: false, line, column, message: message.into(), help: None }
+    }
+
+    /// Whether this problem makes the file unusable as written.
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+
+    /// The order in which an author reads: by place, errors first.
+    pub(crate) fn place(&self) -> (usize, usize, Severity) {
+        (self.line, self.column, self.severity)
+    }
+}
+
+/// `LINE:COLUMN: SEVERITY: MESSAGE`, and below it what would be right.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}: {}", self.line, self.column, self.severity, self.message)
+        write!(f, "{}:{}: {}: {}", self.line, self.column, self.severity, self.message)?;
+        match &self.help {
+            Some(help) => write!(f, "\n  help: {help}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl From<&AppSpecError> for Problem {
+    fn from(error: &AppSpecError) -> Self {
+        let place = (error.line, error.column);
+        Self { refused: true, ..Self::new(Severity::Error, place, error.message.as_str()) }
     }
 }

@@ -4,7 +4,9 @@
 //! (`0644`, `0.0`, `c:\temp`) reaches the rules as typed, together with its line and column.
 //!
 //! * [`parse`] answers the host agent: the model, or the first error with the documented text.
-//! * [`validate`] answers an author: every error and warning, by line.
+//! * [`validate`] answers an author: every error and warning, by place; [`bundle::validate_bundle`] also looks
+//!   at the files of the bundle. All of them are one reading, [`inspect`], so that a host and its author's
+//!   validator cannot disagree.
 //! * [`AppSpec`] is the model of a Server (EC2/On-Premises) file: [`FileMapping`], [`Permission`],
 //!   [`Script`].
 //!
@@ -22,11 +24,15 @@
 //!
 //! ECS and Lambda files have a grammar of their own; [`validate`] says so instead of guessing.
 
+pub mod bundle;
 mod error;
+mod format;
 mod model;
+mod nearest;
 mod server;
 mod text;
 mod validate;
+pub mod within;
 mod yaml;
 
 pub use error::{AppSpecError, Problem, Severity};
@@ -34,6 +40,6 @@ pub use model::{
     AclEntry, AclQualifier, AppSpec, DEFAULT_SCRIPT_TIMEOUT, FileExistsBehavior, FileMapping, Hook, Mode,
     ObjectTypes, Os, Permission, Script, SecurityContext,
 };
-pub use server::{ParseOptions, RESERVED_EVENTS, SCRIPTABLE_EVENTS, parse, parse_with};
+pub use server::{Inspection, ParseOptions, RESERVED_EVENTS, SCRIPTABLE_EVENTS, inspect, parse, parse_with};
 pub use text::decode;
-pub use validate::{Platform, ValidateOptions, validate};
+pub use validate::{APPSPEC_FILE_NAME, Platform, ValidateOptions, named_os, validate};

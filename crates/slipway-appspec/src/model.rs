@@ -120,6 +120,8 @@ pub struct FileMapping {
     pub destination: String,
     /// The item's line in the file.
     pub line: usize,
+    /// The item's column in the file.
+    pub column: usize,
 }
 
 /// The scripts of one lifecycle event.
@@ -131,6 +133,8 @@ pub struct Hook {
     pub scripts: Vec<Script>,
     /// The event's line in the file.
     pub line: usize,
+    /// The event's column in the file.
+    pub column: usize,
 }
 
 /// One script of a lifecycle event.
@@ -146,6 +150,8 @@ pub struct Script {
     pub sudo: bool,
     /// The script's line in the file.
     pub line: usize,
+    /// The script's column in the file.
+    pub column: usize,
 }
 
 /// One item of `permissions` (AS-048..AS-060).
@@ -171,6 +177,8 @@ pub struct Permission {
     pub types: ObjectTypes,
     /// The item's line in the file.
     pub line: usize,
+    /// The item's column in the file.
+    pub column: usize,
 }
 
 /// The `type` list of a permission.

@@ -49,6 +49,36 @@ pub(crate) fn not_yaml(reason: &str, line: usize, column: usize) -> AppSpecError
     )
 }
 
+/// What an author probably did wrong where the scanner stopped, told from the lines there.
+pub(crate) fn hint(text: &str, line: usize) -> Option<&'static str> {
+    // The scanner often notices one line late.
+    let mut near = text.lines().skip(line.saturating_sub(2)).take(2);
+    near.find_map(hint_of_line)
+}
+
+fn hint_of_line(line: &str) -> Option<&'static str> {
+    let content = line.trim_start_matches([' ', '\t', '-']);
+    if line[..line.len() - content.len()].contains('\t') {
+        return Some("indent with spaces; YAML allows no tabs there");
+    }
+    match content.split_once(':') {
+        Some((_, value)) if value.trim_start().starts_with('*') => {
+            Some("quote a value that begins with *, such as pattern: \"*.txt\"")
+        }
+        Some((_, value)) if value.trim_start().starts_with(['%', '@', '`', '&', '!']) => {
+            Some("quote a value that begins with a special character")
+        }
+        Some((key, value))
+            if !value.is_empty()
+                && !value.starts_with([' ', '\t'])
+                && !key.contains(['"', '\'', '{', '[']) =>
+        {
+            Some("put a space behind the colon, such as version: 0.0")
+        }
+        _ => None,
+    }
+}
+
 /// A character that an editor does not show (AS-024).
 pub(crate) struct Invisible {
     pub(crate) what: &'static str,

@@ -2,10 +2,11 @@
 
 use crate::error::{Problem, Severity};
 use crate::model::Os;
-use crate::server::reader::Reader;
-use crate::server::{self, ParseOptions};
-use crate::text::invisible;
+use crate::server::{ParseOptions, inspect};
 use crate::yaml::{self, Value, get};
+
+/// The only name that the AppSpec file of a bundle may have (AS-002).
+pub const APPSPEC_FILE_NAME: &str = "appspec.yml";
 
 /// The compute platform that a file is written for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -30,50 +31,32 @@ pub struct ValidateOptions<'a> {
     pub file_name: Option<&'a str>,
 }
 
-/// Finds everything that is wrong or doubtful in a file, ordered by line.
+/// Finds everything that is wrong or doubtful in a file, ordered by place.
 pub fn validate(text: &str, options: &ValidateOptions<'_>) -> Vec<Problem> {
-    let mut reader = Reader::default();
-    for found in invisible(text) {
-        reader.warn((found.line, found.column), format!("the file contains {}", found.what));
+    let unsupported = match options.platform {
+        Platform::Server => return validate_server(text, options),
+        Platform::Ecs => "AppSpec files for Amazon ECS are not supported by this validator",
+        Platform::Lambda => "AppSpec files for AWS Lambda are not supported by this validator",
+    };
+    vec![Problem::new(Severity::Error, (1, 1), unsupported)]
+}
+
+fn validate_server(text: &str, options: &ValidateOptions<'_>) -> Vec<Problem> {
+    let file_name = options.file_name.unwrap_or(APPSPEC_FILE_NAME);
+    let os = options.os.unwrap_or_else(|| named_os(text));
+    let mut problems = inspect(text, &ParseOptions { file_name, ..ParseOptions::new(os) }).problems;
+    if file_name != APPSPEC_FILE_NAME {
+        let message = format!("the file is named {file_name}; it must be named {APPSPEC_FILE_NAME}");
+        problems.insert(0, Problem::new(Severity::Error, (1, 1), message));
     }
-    match options.platform {
-        Platform::Server => validate_server(text, options, &mut reader),
-        Platform::Ecs => {
-            reader.object_to((1, 1), "AppSpec files for Amazon ECS are not supported by this validator");
-        }
-        Platform::Lambda => {
-            reader.object_to((1, 1), "AppSpec files for AWS Lambda are not supported by this validator");
-        }
-    }
-    let mut problems = reader.into_problems();
-    problems.sort_by_key(|problem| (problem.line, problem.column, problem.severity));
     problems
 }
 
-fn validate_server(text: &str, options: &ValidateOptions<'_>, reader: &mut Reader) {
-    let file_name = options.file_name.unwrap_or("appspec.yml");
-    if file_name != "appspec.yml" {
-        reader.object_to((1, 1), format!("the file is named {file_name}; it must be named appspec.yml"));
-    }
-    let document = match yaml::load(text) {
-        Ok(document) => document,
-        Err(error) => {
-            reader.object_to((error.line(), error.column()), error.message());
-            return;
-        }
-    };
-    let named = document.root.as_ref().and_then(|root| match &root.value {
-        Value::Map(entries) => get(entries, "os").and_then(|entry| entry.value.text()),
+/// The OS family that a file names, so that an author need not say it again; Linux when it names none.
+pub fn named_os(text: &str) -> Os {
+    let named = yaml::load(text).ok().and_then(|document| document.root).and_then(|root| match root.value {
+        Value::Map(entries) => get(&entries, "os").and_then(|entry| entry.value.text().map(str::to_owned)),
         _ => None,
     });
-    let own = if named == Some(Os::Windows.as_str()) { Os::Windows } else { Os::Linux };
-    let options = ParseOptions { os: options.os.unwrap_or(own), file_name, refuse_path_escapes: true };
-    server::read(&document, &options, reader);
-}
-
-impl Problem {
-    /// Whether this problem makes the file unusable as written.
-    pub fn is_error(&self) -> bool {
-        self.severity == Severity::Error
-    }
+    if named.as_deref() == Some(Os::Windows.as_str()) { Os::Windows } else { Os::Linux }
 }

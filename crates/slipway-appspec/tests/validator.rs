@@ -1,5 +1,7 @@
 //! What the validator tells an author (AS-024, AS-132..AS-134).
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail like tests")]
+
 use slipway_appspec::{Os, Platform, Problem, Severity, ValidateOptions, decode, validate};
 
 fn problems(text: &str) -> Vec<Problem> {
@@ -117,4 +119,76 @@ fn bytes_are_utf8_or_marked_utf16() {
     assert_eq!(decode(&utf16).unwrap(), GOOD);
     let error = decode(b"version: 0.0\nos: \xff\n").unwrap_err();
     assert_eq!((error.line(), error.column()), (2, 5));
+}
+
+/// All help at a line.
+fn help(text: &str, line: usize) -> String {
+    let found = problems(text);
+    let at_line = found.iter().filter(|problem| problem.line == line);
+    at_line.filter_map(|problem| problem.help.as_deref()).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_problem_says_what_would_be_right() {
+    let good = |rest: &str| format!("{GOOD}{rest}");
+    for (text, line, words) in [
+        ("version: 1.0\nos: linux\n".to_owned(), 1, "write version: 0.0"),
+        ("version: 0.0\nos: Linux\n".to_owned(), 2, "write os: linux"),
+        ("Version: 0.0\nos: linux\n".to_owned(), 1, "write version: 0.0"),
+        (good("file_exists_behavior: overwrite\n"), 6, "write file_exists_behavior: OVERWRITE"),
+        (good("hook:\n"), 6, "did you mean hooks?"),
+        (good("AfterInstall:\n"), 6, "indent AfterInstall below hooks"),
+        (
+            "version: 0.0\nos: linux\nfiles:\n  - source: a\n    destination: /b\n    file_exists_behavior: RETAIN\n".to_owned(),
+            6,
+            "belongs to the top level",
+        ),
+        (good("hooks:\n  BeforInstall:\n    - location: a\n"), 7, "did you mean BeforeInstall?"),
+        (good("hooks:\n  Deploy:\n    - location: a\n"), 7, "the events are ApplicationStop, "),
+        (
+            good("hooks:\n  Install:\n    - location: a\n"),
+            7,
+            "move the scripts to BeforeInstall or AfterInstall",
+        ),
+        (
+            good("hooks:\n  AfterInstall:\n    - location: a\n      timeout: 5m\n"),
+            9,
+            "a whole number of seconds",
+        ),
+        (good("permissions:\n  - object: /srv\n    mode: u+x\n"), 8, "octal digits"),
+        (good("permissions:\n  - object: /srv\n    mode: 0644\n"), 8, "write mode: \"0644\""),
+        ("version: 0.0\nos: linux\nfiles:\n  - source: a\n".to_owned(), 4, "add destination:"),
+        (
+            "version: 0.0\nos: linux\nfiles:\n  - suorce: a\n    destination: /b\n".to_owned(),
+            4,
+            "did you mean source?",
+        ),
+        ("version: 0.0\nos: linux\nfiles:\n  - source: a\n    destination: b\n".to_owned(), 5, "write /b"),
+        ("version: 0.0\nos: linux\nfiles:\n\t- source: a\n".to_owned(), 4, "indent with spaces"),
+        ("version:0.0\nos: linux\n".to_owned(), 2, "put a space behind the colon"),
+        (good("permissions:\n  - object: /srv\n    pattern: *.txt\n"), 8, "quote a value that begins with *"),
+        (String::new(), 1, "begin with the lines version: 0.0 and os: linux"),
+    ] {
+        assert!(help(&text, line).contains(words), "{text:?}: {:?}", help(&text, line));
+    }
+}
+
+/// The errors that hosts let pass are these and no other (AS-030, AS-076, AS-079, AS-133).
+#[test]
+fn only_four_errors_are_the_validators_own() {
+    let text = "version: 0.0\nos: linux\nfiles:\n  - source: /\n    destination: srv\nhooks:\n  Install:\n    - location: a\n  Custom:\n    - location: a\n      timeout: 3601\n";
+    let own: Vec<_> =
+        problems(text).into_iter().filter(|problem| problem.is_error() && !problem.refused).collect();
+    let lines: Vec<_> = own.iter().map(|problem| problem.line).collect();
+    assert_eq!(lines, [5, 7, 9, 9], "{own:#?}");
+    assert!(slipway_appspec::parse(text, Os::Linux).is_ok());
+}
+
+#[test]
+fn a_problem_is_printed_with_its_place_and_its_help() {
+    let found = problems("version: 1\nos: linux\nfiles: []\n");
+    assert_eq!(
+        found[0].to_string(),
+        "1:10: error: The deployment failed because an invalid version value (1) was entered in the application specification file. Make sure your AppSpec file specifies \"0.0\" as the version, and then try again.\n  help: write version: 0.0"
+    );
 }

@@ -42,6 +42,7 @@ impl Stage {
             runas: None,
             sudo: false,
             line: 5,
+            column: 7,
         };
         Self { directory, runner, script }
     }

@@ -18,7 +18,10 @@ pub(super) fn read(node: &Node, reader: &mut Reader) -> Option<Vec<AclEntry>> {
         }
         match parse_entry(&item.render()) {
             Ok(entry) => entries.push(entry),
-            Err(message) => reader.refuse(item, message),
+            Err(message) => {
+                reader.refuse(item, message);
+                reader.help("write [default:]user:NAME:rwx, [default:]group:NAME:rwx or mask::rwx");
+            }
         }
     }
     Some(entries)

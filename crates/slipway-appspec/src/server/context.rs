@@ -27,6 +27,7 @@ pub(super) fn read(node: &Node, reader: &mut Reader) -> Option<SecurityContext> 
             Err(message) => {
                 let at = get(entries, "range").map_or(node, |entry| &entry.value);
                 reader.refuse(at, message);
+                reader.help("write sN[-sN][:cN[.cN],...], such as s0 or s0-s1:c0.c5,c9");
                 None
             }
         },
@@ -40,6 +41,7 @@ pub(super) fn read(node: &Node, reader: &mut Reader) -> Option<SecurityContext> 
                 node.render()
             ),
         );
+        reader.help("add type: and the SELinux type");
         return None;
     };
     Some(SecurityContext { user, kind, range })

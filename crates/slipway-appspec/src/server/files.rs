@@ -21,6 +21,7 @@ fn read_item(item: &Node, options: &ParseOptions<'_>, reader: &mut Reader) -> Op
             item,
             "The deployment failed because the application specification file specifies a destination file, but no source file. Update the files section of the AppSpec file, and then try again.",
         );
+        reader.help("add source: and a path in the bundle; source: / is the whole bundle");
         return None;
     };
     let Some(destination) = required(entries, "destination", reader)? else {
@@ -30,9 +31,10 @@ fn read_item(item: &Node, options: &ParseOptions<'_>, reader: &mut Reader) -> Op
                 "The deployment failed because the application specification file specifies only a source file ({source}). Add the name of the destination file to the files section of the AppSpec file, and then try again."
             ),
         );
+        reader.help("add destination: and the full path of a directory on the host");
         return None;
     };
-    if options.refuse_path_escapes && escapes(&source) {
+    if options.refuse_path_escapes && escapes(&source, options.os) {
         let at = get(entries, "source").map_or(item, |entry| &entry.value);
         reader.refuse(
             at,
@@ -41,6 +43,7 @@ fn read_item(item: &Node, options: &ParseOptions<'_>, reader: &mut Reader) -> Op
                 options.file_name, at.line
             ),
         );
+        reader.help("name a path below the directory of the AppSpec file, without ..");
     }
     if !is_absolute(&destination, options.os) {
         let at = get(entries, "destination").map_or(item, |entry| &entry.value);
@@ -48,8 +51,12 @@ fn read_item(item: &Node, options: &ParseOptions<'_>, reader: &mut Reader) -> Op
             (at.line, at.column),
             format!("destination {destination} is not a fully qualified path"),
         );
+        reader.help(match options.os {
+            Os::Linux => format!("write /{}", destination.trim_start_matches("./")),
+            Os::Windows => format!(r"write c:\{}", destination.trim_start_matches(r".\")),
+        });
     }
-    Some(FileMapping { source, destination, line: item.line })
+    Some(FileMapping { source, destination, line: item.line, column: item.column })
 }
 
 /// The text of a required key as typed. Outer `None`: a value of the wrong kind, already reported;
@@ -66,7 +73,8 @@ fn required(entries: &[Entry], key: &str, reader: &mut Reader) -> Option<Option<
     Some((!text.trim().is_empty()).then(|| text.to_owned()))
 }
 
-fn is_absolute(path: &str, os: Os) -> bool {
+/// A fully qualified path (AS-030).
+pub(super) fn is_absolute(path: &str, os: Os) -> bool {
     match os {
         Os::Linux => path.starts_with('/'),
         Os::Windows => {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::ParseOptions;
 use super::reader::{Reader, escapes};
 use crate::model::{DEFAULT_SCRIPT_TIMEOUT, Hook, Os, Script};
+use crate::nearest::nearest;
 use crate::yaml::{Entry, Node, Value, get};
 
 /// The events whose scripts run on a host (AS-079).
@@ -58,19 +59,37 @@ fn read_event(event: &Entry, options: &ParseOptions<'_>, reader: &mut Reader) ->
                 event.key
             ),
         );
+        reader.help("lower the timeouts: the control plane ends the event after an hour");
     }
-    Some(Hook { event: event.key.clone(), scripts, line: event.line })
+    Some(Hook { event: event.key.clone(), scripts, line: event.line, column: event.column })
 }
 
 fn check_name(event: &Entry, reader: &mut Reader) {
     let (place, name) = ((event.line, event.column), event.key.as_str());
     if RESERVED_EVENTS.contains(&name) {
         reader.object_to(place, format!("event {name} is reserved and cannot run scripts"));
+        if let Some(beside) = beside(name) {
+            reader.help(format!("move the scripts to {beside}"));
+        }
     } else if !SCRIPTABLE_EVENTS.contains(&name) {
         reader.object_to(place, format!("event {name} is unknown; its scripts never run"));
+        reader.help(match nearest(name, SCRIPTABLE_EVENTS) {
+            Some(meant) => format!("did you mean {meant}?"),
+            None => format!("the events are {}", SCRIPTABLE_EVENTS.join(", ")),
+        });
     } else if name.ends_with("Traffic") {
         reader.warn(place, format!("event {name} runs only where the deployment group has a load balancer"));
     }
+}
+
+/// The events around a reserved one.
+fn beside(reserved: &str) -> Option<&'static str> {
+    Some(match reserved {
+        "DownloadBundle" | "Install" => "BeforeInstall or AfterInstall",
+        "BlockTraffic" => "BeforeBlockTraffic or AfterBlockTraffic",
+        "AllowTraffic" => "BeforeAllowTraffic or AfterAllowTraffic",
+        _ => return None,
+    })
 }
 
 /// The script, and whether it names its timeout.
@@ -86,11 +105,12 @@ fn read_script(item: &Node, options: &ParseOptions<'_>, reader: &mut Reader) -> 
     if runas.is_some() && options.os == Os::Windows {
         let at = get(entries, "runas").map_or(item, |entry| &entry.value);
         reader.warn((at.line, at.column), "runas is not supported on Windows and is ignored");
+        reader.help("remove runas");
     }
     let sudo = get(entries, "sudo").is_some_and(|entry| is_true(&entry.value));
     let named = timeout.is_some();
     let timeout = timeout.unwrap_or(DEFAULT_SCRIPT_TIMEOUT);
-    Some((Script { location, timeout, runas, sudo, line: item.line }, named))
+    Some((Script { location, timeout, runas, sudo, line: item.line, column: item.column }, named))
 }
 
 fn read_location(
@@ -109,9 +129,10 @@ fn read_location(
             item,
             "The deployment failed because the application specification file specifies a script with no location value. Specify the location in the hooks section of the AppSpec file, and then try again.",
         );
+        reader.help("add location: and the path of the script in the bundle");
         return None;
     };
-    if options.refuse_path_escapes && escapes(&location) {
+    if options.refuse_path_escapes && escapes(&location, options.os) {
         let at = node.unwrap_or(item);
         reader.refuse(
             at,
@@ -120,6 +141,7 @@ fn read_location(
                 options.file_name, at.line
             ),
         );
+        reader.help("name a path below the directory of the AppSpec file, without ..");
         return None;
     }
     Some(location)
@@ -133,6 +155,7 @@ fn read_timeout(node: &Node, reader: &mut Reader) -> Option<Duration> {
             node,
             "The deployment failed because an invalid timeout value was provided for a script in the application specification file. Make corrections in the hooks section of the AppSpec file, and then try again.",
         );
+        reader.help("write a whole number of seconds above 0, without a unit");
     }
     seconds.map(Duration::from_secs)
 }

@@ -7,8 +7,10 @@ mod hooks;
 mod permissions;
 pub(crate) mod reader;
 
-use crate::error::AppSpecError;
+use crate::error::{AppSpecError, Problem};
 use crate::model::{AppSpec, FileExistsBehavior, Os};
+use crate::nearest::nearest;
+use crate::text::{hint, invisible};
 use crate::yaml::{self, Document, Entry, Node, Value, get};
 use reader::Reader;
 
@@ -43,18 +45,50 @@ pub fn parse(text: &str, os: Os) -> Result<AppSpec, AppSpecError> {
 
 /// As [`parse`], with the host's switches.
 pub fn parse_with(text: &str, options: &ParseOptions<'_>) -> Result<AppSpec, AppSpecError> {
-    let document = yaml::load(text)?;
+    inspect(text, options).spec
+}
+
+/// One reading of a file: the verdict of a host, and everything that was found on the way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inspection {
+    /// The model, or the error that a host reports: the first one, with the documented text.
+    pub spec: Result<AppSpec, AppSpecError>,
+    /// Every error and warning, by place.
+    pub problems: Vec<Problem>,
+}
+
+/// Reads a file to its end, whatever is wrong with it. Hosts, the validator and the command line all come
+/// through here, so that they cannot disagree (AS-132).
+pub fn inspect(text: &str, options: &ParseOptions<'_>) -> Inspection {
     let mut reader = Reader::default();
-    let spec = read(&document, options, &mut reader);
-    let warnings = reader.verdict()?;
-    match spec {
-        Some(spec) => Ok(AppSpec { warnings, ..spec }),
-        None => Err(AppSpecError::new(EMPTY, 1, 1)),
+    for found in invisible(text) {
+        reader.warn((found.line, found.column), format!("the file contains {}", found.what));
     }
+    let spec = match yaml::load(text) {
+        Ok(document) => read(&document, options, &mut reader),
+        Err(error) => {
+            let nowhere = Node { value: Value::Null, line: error.line(), column: error.column() };
+            reader.refuse(&nowhere, error.message());
+            if let Some(help) = hint(text, error.line()) {
+                reader.help(help);
+            }
+            None
+        }
+    };
+    let mut problems = reader.into_problems();
+    let refusal = problems.iter().find(|problem| problem.refused).cloned();
+    problems.sort_by_key(Problem::place);
+    let spec = match (spec, refusal) {
+        (Some(spec), None) => Ok(AppSpec { warnings: problems.clone(), ..spec }),
+        (_, Some(refusal)) => Err(AppSpecError::new(refusal.message, refusal.line, refusal.column)),
+        // Nothing is read without an error only from a file that holds nothing.
+        (None, None) => Err(AppSpecError::new(EMPTY, 1, 1)),
+    };
+    Inspection { spec, problems }
 }
 
 /// Reads every section, whatever the earlier ones held. `None` only together with an error.
-pub(crate) fn read(document: &Document, options: &ParseOptions<'_>, reader: &mut Reader) -> Option<AppSpec> {
+fn read(document: &Document, options: &ParseOptions<'_>, reader: &mut Reader) -> Option<AppSpec> {
     for duplicate in &document.duplicates {
         reader.warn(
             (duplicate.line, duplicate.column),
@@ -67,6 +101,7 @@ pub(crate) fn read(document: &Document, options: &ParseOptions<'_>, reader: &mut
     let nothing = Node { value: Value::Null, line: 1, column: 1 };
     let Some(root) = &document.root else {
         reader.refuse(&nothing, EMPTY);
+        reader.help("begin with the lines version: 0.0 and os: linux");
         return None;
     };
     let entries = reader.map(root, "top-level", "a map with version and os")?;
@@ -124,6 +159,7 @@ fn version(node: Option<&Node>, root: &Node, reader: &mut Reader) {
             "The deployment failed because an invalid version value ({value}) was entered in the application specification file. Make sure your AppSpec file specifies \"0.0\" as the version, and then try again."
         ),
     );
+    reader.help("write version: 0.0");
 }
 
 /// A YAML number, integer or fraction in any of its spellings, that is zero (AS-012).
@@ -144,6 +180,10 @@ fn os(node: Option<&Node>, root: &Node, host: Os, reader: &mut Reader) {
             "The deployment failed because the application specification file specifies an unsupported operating system ({value}). Specify either \"linux\" or \"windows\" in the os section of the AppSpec file, and then try again."
         ),
     );
+    reader.help(match node.and_then(Node::text) {
+        Some("linux" | "windows") => format!("this host needs os: {host}"),
+        _ => format!("write os: {host}"),
+    });
 }
 
 fn file_exists_behavior(node: &Node, reader: &mut Reader) -> Option<FileExistsBehavior> {
@@ -159,6 +199,9 @@ fn file_exists_behavior(node: &Node, reader: &mut Reader) -> Option<FileExistsBe
                 node.render()
             ),
         );
+        if let Some(meant) = nearest(&node.render(), ["DISALLOW", "OVERWRITE", "RETAIN"]) {
+            reader.help(format!("write file_exists_behavior: {meant}"));
+        }
     }
     parsed
 }

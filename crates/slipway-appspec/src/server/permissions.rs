@@ -6,6 +6,7 @@ use crate::model::{Mode, ObjectTypes, Os, Permission};
 use crate::yaml::{Entry, Node, Value, get};
 
 pub(super) const SECTION: &str = "permissions";
+const MODE_HELP: &str = "write one to four octal digits, such as 644 or 4755";
 const KEYS: &[&str] = &["object", "pattern", "except", "owner", "group", "mode", "acls", "context", "type"];
 
 pub(super) fn read(node: &Node, options: &ParseOptions<'_>, reader: &mut Reader) -> Vec<Permission> {
@@ -21,6 +22,7 @@ pub(super) fn read(node: &Node, options: &ParseOptions<'_>, reader: &mut Reader)
             node,
             "The deployment failed because the application specification file specifiles file permissions, but the deployment is targeting one or more Windows Server instances. Permissions are supported only for Amazon Linux, Ubuntu Server, and Red Hat Enterprise Linux (RHEL) instances. Update the permissions section of the AppSpec file, and then try again.",
         );
+        reader.help("remove the permissions section");
     }
     permissions
 }
@@ -33,6 +35,7 @@ fn read_item(item: &Node, reader: &mut Reader) -> Option<Permission> {
             item,
             "The deployment failed because a permission listed in the application specification file has no object value. Update the permissions section of the AppSpec file, and then try again.",
         );
+        reader.help("add object: and the full path of a file or directory on the host");
         return None;
     };
     let pattern = reader.optional_text(entries, "pattern", SECTION).unwrap_or_else(|| "**".to_owned());
@@ -42,6 +45,7 @@ fn read_item(item: &Node, reader: &mut Reader) -> Option<Permission> {
             (at.line, at.column),
             format!("pattern {pattern} contains a separator and matches nothing"),
         );
+        reader.help("put the directory into object; a pattern is compared with names right below it");
     }
     Some(Permission {
         object: without_trailing_slash(&object),
@@ -54,6 +58,7 @@ fn read_item(item: &Node, reader: &mut Reader) -> Option<Permission> {
         owner: reader.optional_text(entries, "owner", SECTION),
         group: reader.optional_text(entries, "group", SECTION),
         line: item.line,
+        column: item.column,
     })
 }
 
@@ -88,13 +93,16 @@ fn read_types(entries: &[Entry], reader: &mut Reader) -> ObjectTypes {
         match item.text() {
             Some("file") => types.file = true,
             Some("directory") => types.directory = true,
-            _ => reader.refuse(
-                item,
-                format!(
-                    "The deployment failed because the application specification filespecifies a permission for an object type not supported for permissions ({}). Update the permissions section of the AppSpec file, and then try again.",
-                    item.render()
-                ),
-            ),
+            _ => {
+                reader.refuse(
+                    item,
+                    format!(
+                        "The deployment failed because the application specification filespecifies a permission for an object type not supported for permissions ({}). Update the permissions section of the AppSpec file, and then try again.",
+                        item.render()
+                    ),
+                );
+                reader.help("write file or directory");
+            }
         }
     }
     types
@@ -114,6 +122,7 @@ fn read_mode(node: &Node, reader: &mut Reader) -> Option<Mode> {
                 "The deployment failed because the length of a permissions mode ({text}) in the application specification file is invalid. Permissions modes must be between one and four characters long. Update the permissions section of the AppSpec file, and then try again."
             ),
         );
+        reader.help(MODE_HELP);
         return None;
     }
     if let Some(invalid) = text.chars().find(|c| !c.is_digit(8)) {
@@ -123,6 +132,7 @@ fn read_mode(node: &Node, reader: &mut Reader) -> Option<Mode> {
                 "The deployment failed because the permissions mode ({text}) in the application specification file contains an invalid character ({invalid}). Update the permissions section of the AppSpec file, and then try again."
             ),
         );
+        reader.help(MODE_HELP);
         return None;
     }
     let bits = u32::from_str_radix(text, 8).expect("one to four octal digits fit");
@@ -145,4 +155,5 @@ fn warn_of_octal(node: &Node, text: &str, bits: u32, reader: &mut Reader) {
             "mode {text} is applied as typed ({bits:04o}); quote it, because some agents read the unquoted number as {elsewhere}"
         ),
     );
+    reader.help(format!("write mode: \"{text}\""));
 }

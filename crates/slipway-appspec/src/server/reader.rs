@@ -1,37 +1,39 @@
 //! The findings of one pass over a file, and the moves that every section repeats.
 
-use crate::error::{AppSpecError, Problem, Severity};
-use crate::yaml::{Entry, Node, Value};
-
-/// A finding, and whether it makes the agent refuse the file.
-struct Finding {
-    problem: Problem,
-    fatal: bool,
-}
+use super::files::is_absolute;
+use super::{SCRIPTABLE_EVENTS, TOP_LEVEL};
+use crate::error::{Problem, Severity};
+use crate::model::Os;
+use crate::nearest::nearest;
+use crate::yaml::{Entry, Node, Value, get};
 
 /// Collects findings, so that the agent (first error) and the validator (all of them) share one reading.
 #[derive(Default)]
 pub(crate) struct Reader {
-    findings: Vec<Finding>,
+    findings: Vec<Problem>,
 }
 
 impl Reader {
     /// An error that fails the deployment, with the documented text.
     pub(crate) fn refuse(&mut self, at: &Node, message: impl Into<String>) {
-        self.push(Severity::Error, true, (at.line, at.column), message.into());
+        let problem = Problem::new(Severity::Error, (at.line, at.column), message);
+        self.findings.push(Problem { refused: true, ..problem });
     }
 
     /// An error that only the validator reports: the agent would carry on (AS-030, AS-076, AS-079).
     pub(crate) fn object_to(&mut self, place: (usize, usize), message: impl Into<String>) {
-        self.push(Severity::Error, false, place, message.into());
+        self.findings.push(Problem::new(Severity::Error, place, message));
     }
 
     pub(crate) fn warn(&mut self, place: (usize, usize), message: impl Into<String>) {
-        self.push(Severity::Warning, false, place, message.into());
+        self.findings.push(Problem::new(Severity::Warning, place, message));
     }
 
-    fn push(&mut self, severity: Severity, fatal: bool, (line, column): (usize, usize), message: String) {
-        self.findings.push(Finding { problem: Problem { severity, line, column, message }, fatal });
+    /// Says what would be right instead of the last finding.
+    pub(crate) fn help(&mut self, text: impl Into<String>) {
+        if let Some(last) = self.findings.last_mut() {
+            last.help = Some(text.into());
+        }
     }
 
     /// A value of the wrong kind (AS-018).
@@ -88,27 +90,28 @@ impl Reader {
                 (entry.line, entry.column),
                 format!("unknown key {} in the {section} is ignored", entry.key),
             );
-        }
-    }
-
-    /// The first error that the agent stops at, else everything that was found.
-    pub(crate) fn verdict(self) -> Result<Vec<Problem>, AppSpecError> {
-        match self.findings.iter().find(|finding| finding.fatal) {
-            Some(Finding { problem, .. }) => {
-                Err(AppSpecError::new(problem.message.clone(), problem.line, problem.column))
+            // A key of the right name beside it says that no other was meant.
+            let missing = known.iter().copied().filter(|known| get(entries, known).is_none());
+            let key = entry.key.as_str();
+            if SCRIPTABLE_EVENTS.contains(&key) {
+                self.help(format!("indent {key} below hooks"));
+            } else if TOP_LEVEL.contains(&key) {
+                self.help(format!("{key} belongs to the top level of the file, not indented"));
+            } else if let Some(meant) = nearest(key, missing) {
+                self.help(format!("did you mean {meant}?"));
             }
-            None => Ok(self.findings.into_iter().map(|finding| finding.problem).collect()),
         }
     }
 
-    /// Everything that was found.
+    /// Everything that was found, in the order of reading.
     pub(crate) fn into_problems(self) -> Vec<Problem> {
-        self.findings.into_iter().map(|finding| finding.problem).collect()
+        self.findings
     }
 }
 
-/// Whether a path leads out of the revision: any `..` segment does or may, because the segment before
-/// it can be a link (D-17).
-pub(crate) fn escapes(path: &str) -> bool {
-    path.split(['/', '\\']).any(|segment| segment == "..")
+/// Whether a path leads out of the revision: any `..` segment does or may, because the segment before it can
+/// be a link; on Windows so does another drive (D-17).
+pub(crate) fn escapes(path: &str, os: Os) -> bool {
+    let drive = os == Os::Windows && is_absolute(path.trim(), os);
+    drive || path.split(['/', '\\']).any(|segment| segment == "..")
 }

@@ -59,13 +59,7 @@ fn read(path: &Path, platform: Platform) -> std::io::Result<(Vec<Problem>, Optio
     let text = match decode(&std::fs::read(path)?) {
         Ok(text) => text,
         Err(error) => {
-            let problem = Problem {
-                severity: Severity::Error,
-                line: error.line(),
-                column: error.column(),
-                message: error.message().to_owned(),
-            };
-            return Ok((vec![problem], None));
+            return Ok((vec![Problem::from(&error)], None));
         }
     };
     let file_name = path.file_name().and_then(|name| name.to_str());
@@ -83,7 +77,14 @@ fn missing(spec: &AppSpec, members: &Members) -> Vec<Problem> {
                     || member.name.strip_prefix(&path).is_some_and(|rest| rest.starts_with('/'))
             })
     };
-    let problem = |line, message| Problem { severity: Severity::Error, line, column: 1, message };
+    let problem = |line, message| Problem {
+        severity: Severity::Error,
+        refused: true,
+        line,
+        column: 1,
+        message,
+        help: None,
+    };
     let sources = spec.files.iter().filter(|mapping| !has(&mapping.source)).map(|mapping| {
         problem(mapping.line, format!("the bundle has no file or directory {:?}", mapping.source))
     });
