@@ -239,7 +239,7 @@ impl Config {
                 .min(MAX_STOP_WAIT),
             wait_after_throttle_error: values.seconds("wait_after_throttle_error", 60)?,
             spec_signing_certificate: signing_certificate(path, &values)?,
-            ca_bundle: values.text("ca_bundle").map(PathBuf::from),
+            ca_bundle: values.text("ca_bundle").map(absolute),
             hook_env_credentials: values.flag("hook_env_credentials", false)?,
             retain_cleanup_guide: values.text("retain_cleanup") == Some("guide"),
             github_endpoint: values.text("github_endpoint").unwrap_or("https://api.github.com").to_owned(),
@@ -299,7 +299,7 @@ impl Config {
 /// The named certificate must be there; the default one is used when it is (D-18).
 fn signing_certificate(path: &Path, values: &Values<'_>) -> Result<Option<PathBuf>, ConfigError> {
     if let Some(named) = values.text("spec_signing_certificate") {
-        let named = PathBuf::from(named);
+        let named = absolute(named);
         if std::fs::File::open(&named).is_err() {
             return Err(values.malformed(&format!(
                 "spec_signing_certificate: {} does not exist or is not readable",
@@ -325,6 +325,11 @@ fn notices(map: &FlatMap) -> Vec<String> {
     notices
 }
 
+/// The daemon does not stay where it was started (AS-107).
+fn absolute(path: &str) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| PathBuf::from(path))
+}
+
 /// Typed access to the map.
 struct Values<'a> {
     path: &'a Path,
@@ -337,7 +342,7 @@ impl Values<'_> {
     }
 
     fn path(&self, key: &str, default: &str) -> PathBuf {
-        PathBuf::from(self.text(key).unwrap_or(default))
+        absolute(self.text(key).unwrap_or(default))
     }
 
     fn malformed(&self, cause: &str) -> ConfigError {

@@ -6,10 +6,16 @@ use std::ffi::{OsStr, OsString};
 use crate::config::{Hardening, HostIdentity};
 use crate::spec::{DeploymentSpec, Revision};
 
-/// Never handed on: the agent ignores them itself (AG-032), and stale ones would mislead a script.
-const REMOVED: [&str; 14] = [
+/// Never handed on: the agent ignores them itself (AG-032), stale ones would mislead a script, raw secrets are not for
+/// scripts (D-25), and what a service manager tells the agent is about the agent.
+const REMOVED: &[&str] = &[
+    "AWS_ACCESS_KEY",
     "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_KEY",
     "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_SECURITY_TOKEN",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
     "AWS_CREDENTIAL_FILE",
     "AWS_CREDENTIALS_FILE",
     "LIFECYCLE_EVENT",
@@ -22,6 +28,18 @@ const REMOVED: [&str; 14] = [
     "BUNDLE_VERSION",
     "BUNDLE_ETAG",
     "BUNDLE_COMMIT",
+    "CREDENTIALS_DIRECTORY",
+    "FDSTORE",
+    "INVOCATION_ID",
+    "JOURNAL_STREAM",
+    "LISTEN_FDNAMES",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "MAINPID",
+    "NOTIFY_SOCKET",
+    "SYSTEMD_EXEC_PID",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
 ];
 const LOADER: [&str; 3] = ["LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT"];
 const ALLOWED: [&str; 3] = ["PATH", "HOME", "USER"];
@@ -42,7 +60,7 @@ impl BaseEnvironment {
         let among = |names: &[&str], name: &OsStr| names.iter().any(|other| OsStr::new(other) == name);
         let mut variables: BTreeMap<OsString, OsString> = inherited
             .into_iter()
-            .filter(|(name, _)| !among(&REMOVED, name))
+            .filter(|(name, _)| !among(REMOVED, name))
             .filter(|(name, _)| !(hardening.strip_loader_env_in_hooks && among(&LOADER, name)))
             .filter(|(name, _)| !hardening.restrict_hook_env_to_allowlist || among(&ALLOWED, name))
             .collect();

@@ -31,6 +31,9 @@ pub fn launch(user: &str, script: &OsStr) -> u8 {
         );
         return REFUSED;
     };
+    // A session of its own: no terminal of the agent is within the user's reach. The script's group has this process's
+    // number, as every script's has.
+    let _ = rustix::process::setsid();
     if let Err(error) = become_user(user, &account) {
         eprintln!("su: cannot run as user {user}: {error}");
         return REFUSED;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
@@ -165,15 +165,20 @@ impl Script<'_> {
 
     fn command(&self, arguments: Vec<OsString>) -> Command {
         let mut arguments = arguments.into_iter();
-        let mut command = Command::new(arguments.next().unwrap_or_default());
+        let program = arguments.next().unwrap_or_default();
+        let launched = program == self.launcher;
+        let mut command = Command::new(program);
         command
             .args(arguments)
             .env_clear()
             .envs(self.environment)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0);
+            .stderr(Stdio::piped());
+        if !launched {
+            // The launcher makes a session, which a leader of a group cannot do.
+            command.process_group(0);
+        }
         command
     }
 
@@ -254,7 +259,10 @@ impl Script<'_> {
             if let Some(group) = group
                 && !watch.ended()
             {
-                let _ = kill_process_group(group, signal);
+                // Before the launcher has made its group there is only the launcher.
+                if kill_process_group(group, signal).is_err() && watch.status.is_none() {
+                    let _ = kill_process(group, signal);
+                }
             }
             if watch.until(child, Instant::now() + self.grace, log).await {
                 return;

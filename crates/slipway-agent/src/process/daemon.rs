@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::identity;
 use crate::layout::Layout;
 use crate::logs::AgentLog;
+use crate::sys::process::isolate;
 use crate::tracking::Tracker;
 
 /// AP-29.
@@ -45,6 +46,8 @@ pub(super) fn run(config: &Config) -> ExitCode {
 pub(super) fn run_daemon(config: &Config) -> ExitCode {
     // Away from the terminal and its signals; it fails only for a process that is a leader already.
     let _ = rustix::process::setsid();
+    // Away from the directory of whoever started it (AS-107).
+    let _ = ["/opt/codedeploy-agent", "/"].iter().find(|home| std::env::set_current_dir(home).is_ok());
     let outcome = config.prepare_directories().map_err(|error| error.to_string()).and_then(|()| {
         let log = AgentLog::to_file(&config.log_dir, &config.program_name, config.verbose)
             .map_err(|error| format!("{}: {error}", config.log_dir.display()))?;
@@ -84,6 +87,7 @@ enum Served {
 
 /// Takes the lock, builds the agent, runs it until a signal. `ready` is called when it is about to poll.
 fn serve(config: &Config, log: &AgentLog, ready: impl FnOnce()) -> Result<Served, String> {
+    isolate();
     config.prepare_directories().map_err(|error| error.to_string())?;
     let lock = config.lock_file();
     let running = Running::take(config).map_err(|error| format!("{}: {error}", lock.display()))?;
@@ -102,7 +106,7 @@ fn serve(config: &Config, log: &AgentLog, ready: impl FnOnce()) -> Result<Served
         .thread_keep_alive(Duration::from_secs(2))
         .build()
         .map_err(|error| format!("the runtime cannot be started: {error}"))?;
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         // Before anything is promised: a signal from now on is a request to stop.
         let stop = stop_on_signal(log.clone()).map_err(|error| format!("signals: {error}"))?;
         let host = identity::of_this_host(config, log).await.map_err(|error| error.to_string())?;
@@ -113,7 +117,11 @@ fn serve(config: &Config, log: &AgentLog, ready: impl FnOnce()) -> Result<Served
         agent.run().await;
         log.info("Stopped");
         Ok(Served::Ended)
-    })
+    });
+    // Commands have had their time (AG-045): a thread that hangs in a file system must not hold up the stop. What it was
+    // doing is as after a crash.
+    runtime.shutdown_background();
+    outcome
 }
 
 fn stop_on_signal(log: AgentLog) -> std::io::Result<watch::Receiver<bool>> {

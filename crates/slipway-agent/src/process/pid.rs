@@ -22,7 +22,12 @@ impl Running {
         let path = config.lock_file();
         let lock = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Some(Self { _lock: lock, pid_file: config.pid_file() })),
+            Ok(()) => {
+                // A number that an agent before us left may be another process's by now: while we hold the lock, `stop`
+                // would take it for ours.
+                let _ = std::fs::remove_file(config.pid_file());
+                Ok(Some(Self { _lock: lock, pid_file: config.pid_file() }))
+            }
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
         }
@@ -75,4 +80,26 @@ fn is_agent(config: &Config, pid: Pid) -> bool {
 
 fn is_locked(path: &Path) -> bool {
     File::open(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Running, running};
+    use crate::config::Config;
+
+    #[test]
+    fn a_number_left_by_a_crash_is_nobody_to_stop_while_the_next_agent_starts() {
+        let directory = tempfile::tempdir().expect("scratch directory");
+        let file = directory.path().join("codedeployagent.yml");
+        let path = directory.path().display();
+        std::fs::write(&file, format!(":pid_dir: {path}\n:log_dir: {path}\n:root_dir: {path}\n"))
+            .expect("write");
+        let config = Config::load(&file).expect("AG-054");
+        // This process stands for one that has nothing to do with the agent.
+        std::fs::write(config.pid_file(), std::process::id().to_string()).expect("write");
+        let next = Running::take(&config).expect("AG-043").expect("the lock is free");
+        assert!(running(&config).is_none(), "AG-042");
+        next.announce().expect("AG-043");
+        assert!(running(&config).is_some(), "AG-042");
+    }
 }

@@ -6,6 +6,7 @@
 pub mod accounts;
 pub mod directory;
 pub mod files;
+pub mod process;
 pub mod remove;
 mod walk;
 pub mod within;

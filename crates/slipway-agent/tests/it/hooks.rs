@@ -242,6 +242,36 @@ async fn runas_becomes_the_user_completely() {
 }
 
 #[tokio::test]
+async fn a_script_of_another_user_has_a_session_without_the_agents_terminal() {
+    if !is_root() {
+        // Only root may become somebody else.
+        return;
+    }
+    let mut stage = Stage::shell("read -r stat < /proc/self/stat; echo $$ ${stat#*) }");
+    stage.script.runas = Some("nobody".to_owned());
+    assert_eq!(stage.run().await, Ok(()));
+    let log = stage.log();
+    let fields: Vec<&str> = log[2].trim_start_matches("[stdout]").split(' ').collect();
+    // After the state: parent, group, session, terminal.
+    assert_eq!(fields[3], fields[0], "a group of its own: {log:?}");
+    assert_eq!(fields[4], fields[0], "a session of its own: {log:?}");
+    assert_eq!(fields[5], "0", "no terminal: {log:?}");
+}
+
+#[tokio::test]
+async fn a_script_of_another_user_that_takes_too_long_is_stopped() {
+    if !is_root() {
+        // Only root may become somebody else.
+        return;
+    }
+    let mut stage = Stage::shell("sleep 600 & wait").timeout(Duration::from_secs(1));
+    stage.script.runas = Some("nobody".to_owned());
+    let started = Instant::now();
+    assert_eq!(stage.failure().await.0, 3, "AS-096");
+    assert!(started.elapsed() < Duration::from_secs(20), "D-27: the whole group is told");
+}
+
+#[tokio::test]
 async fn an_unknown_user_fails_the_script() {
     for user in ["no-such-user-here", "-x", "root; touch /tmp/x"] {
         let mut stage = Stage::shell("echo never");

@@ -3,6 +3,7 @@
 
 mod deployment;
 mod hooks;
+mod isolation;
 mod network;
 mod pauses;
 mod recovery;

@@ -1,0 +1,70 @@
+//! What of the agent reaches its scripts, and what scripts and the agent leave for others to read.
+
+use std::process::{Command, Stdio};
+
+use crate::support::{Host, Stub, script, spec, zip};
+
+/// Somebody starts the agent with open descriptors, a careless umask, and secrets in the environment.
+fn careless(program: &Command) -> Command {
+    let mut careless = Command::new("/bin/sh");
+    careless
+        .arg("-c")
+        .arg("umask 000; exec 9</etc/hostname; exec \"$@\"")
+        .arg("sh")
+        .arg(program.get_program())
+        .args(program.get_args())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    for name in
+        ["AWS_SESSION_TOKEN", "AWS_SECRET_KEY", "AWS_SECRET_ACCESS_KEY", "NOTIFY_SOCKET", "LISTEN_FDS"]
+    {
+        careless.env(name, "must-not-be-seen");
+    }
+    careless
+}
+
+#[tokio::test]
+async fn descriptors_secrets_and_the_umask_of_whoever_starts_the_agent_end_with_it() {
+    let stub = Stub::start().await;
+    let host = Host::new(&stub);
+    let bundle = zip(&[
+        ("appspec.yml", "version: 0.0\nos: linux\nhooks:\n  AfterInstall:\n    - location: look.sh\n"),
+        ("look.sh", &script("ls -1 /proc/$$/fd | tr '\\n' ' '; echo; umask; env")),
+    ]);
+    stub.put_object("/bucket/k", bundle);
+    stub.put_spec("a/b/c/d-1", &spec("d-1", "k", None));
+    let mut agent = careless(&host.program("run")).spawn().unwrap();
+    stub.run("download", "DownloadBundle", "a/b/c/d-1").await;
+    assert_eq!(stub.run("look", "AfterInstall", "a/b/c/d-1").await.body["CommandStatus"], "Succeeded");
+    let log = host.read(&format!("{}/logs/scripts.log", crate::support::deployment_dir("d-1")));
+    let lines: Vec<&str> =
+        log.lines().filter_map(|line| line.split_once("[stdout]")).map(|(_, text)| text).collect();
+    let mut open: Vec<&str> = lines[0].split_whitespace().collect();
+    // The shell keeps the script itself open.
+    open.retain(|number| *number != "10" && *number != "255");
+    assert_eq!(open, ["0", "1", "2"], "only the standard streams: {}", lines[0]);
+    assert_eq!(lines[1], "0022", "AS-031");
+    assert!(!log.contains("must-not-be-seen") && !log.contains("very-secret"), "D-25: {log}");
+    agent.kill().unwrap();
+    agent.wait().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_daemon_does_not_stay_in_the_directory_of_whoever_started_it() {
+    let stub = Stub::start().await;
+    let host = Host::new(&stub);
+    let run = |command: &'static str| {
+        let mut program = host.program(command);
+        program.current_dir(host.path(""));
+        async { tokio::task::spawn_blocking(move || program.status()).await.unwrap().unwrap() }
+    };
+    assert!(run("start").await.success());
+    let pid = host.read("pid/codedeploy-agent.pid");
+    let home = std::fs::read_link(format!("/proc/{pid}/cwd")).unwrap();
+    assert!(run("stop").await.success());
+    assert!(
+        home.to_str().is_some_and(|home| ["/", "/opt/codedeploy-agent"].contains(&home)),
+        "AS-107: {home:?}"
+    );
+}
