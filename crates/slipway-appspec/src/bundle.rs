@@ -44,24 +44,33 @@ pub fn validate_bundle(root: &Path, options: &ValidateOptions<'_>) -> io::Result
 
 /// Checks that a bundle has what its AppSpec file names, and that hosts will take it.
 pub fn check_bundle(root: &Path, spec: &AppSpec) -> Vec<Problem> {
+    with_check(root, spec, |check| {
+        for mapping in &spec.files {
+            check.mapping(mapping);
+        }
+        check.scripts(spec);
+        check.objects(spec);
+        if check.root.join("__MACOSX").is_dir() {
+            let message = "the bundle holds a __MACOSX directory, which the macOS Finder adds";
+            check.problems.push(warning((1, 1), message));
+            check.help("pack it without, with zip -X or ditto --norsrc");
+        }
+    })
+}
+
+/// The part of [`check_bundle`] that is about scripts: cheap whatever the size of the bundle.
+pub fn check_scripts(root: &Path, spec: &AppSpec) -> Vec<Problem> {
+    with_check(root, spec, |check| check.scripts(spec))
+}
+
+fn with_check(root: &Path, spec: &AppSpec, work: impl FnOnce(&mut Check<'_>)) -> Vec<Problem> {
     let root = match fs::canonicalize(root) {
         Ok(root) => root,
         Err(failure) => return vec![error((1, 1), format!("{}: {failure}", root.display()))],
     };
     let mut check =
         Check { root: &root, os: spec.os, problems: Vec::new(), taken: HashMap::new(), place: (1, 1) };
-    for mapping in &spec.files {
-        check.mapping(mapping);
-    }
-    for script in spec.hooks.iter().flat_map(|hook| &hook.scripts) {
-        check.script(script);
-    }
-    check.objects(spec);
-    if root.join("__MACOSX").is_dir() {
-        let problem = warning((1, 1), "the bundle holds a __MACOSX directory, which the macOS Finder adds");
-        let help = "pack it without, with zip -X or ditto --norsrc".to_owned();
-        check.problems.push(Problem { help: Some(help), ..problem });
-    }
+    work(&mut check);
     check.problems
 }
 
@@ -211,17 +220,26 @@ impl Check<'_> {
         for name in names {
             let (relative, below) = (relative.join(&name), real.join(&name));
             let destination = destination.join(&name);
-            let inside = below.strip_prefix(self.root).unwrap_or(&below);
-            match resolve(self.root, Path::new(""), inside) {
+            match self.entry(&below) {
                 Ok(target) if target.is_dir() => {
                     self.take(destination.clone(), &relative, true);
                     self.tree(&relative, &target, &destination, above);
                 }
                 Ok(_) => self.file(&relative, &below, destination),
-                Err(reason) => self.error(format!("the source {} is refused: {reason}", relative.display())),
+                Err(reason) => {
+                    self.error(format!("the source {} is refused: {reason}", relative.display()));
+                }
             }
         }
         above.pop();
+    }
+
+    /// Where an entry of a real directory of the bundle leads.
+    fn entry(&self, path: &Path) -> Result<PathBuf, Escape> {
+        if !path.is_symlink() {
+            return Ok(path.to_owned());
+        }
+        resolve(self.root, Path::new(""), path.strip_prefix(self.root).unwrap_or(path))
     }
 
     fn file(&mut self, relative: &Path, real: &Path, destination: PathBuf) {
@@ -248,6 +266,12 @@ impl Check<'_> {
             None => {
                 self.taken.insert(destination, (source.to_owned(), directory));
             }
+        }
+    }
+
+    fn scripts(&mut self, spec: &AppSpec) {
+        for script in spec.hooks.iter().flat_map(|hook| &hook.scripts) {
+            self.script(script);
         }
     }
 

@@ -8,10 +8,11 @@ mod revision;
 
 use std::path::{Path, PathBuf};
 
-use slipway_appspec::{AppSpec, Script};
+use slipway_appspec::bundle::check_scripts;
+use slipway_appspec::{AppSpec, RESERVED_EVENTS, Script};
 
 use crate::client::Diagnostics;
-use crate::download::Downloader;
+use crate::download::{DownloadError, Downloader};
 use crate::hooks::HookRunner;
 use crate::install::{InstallRequest, Switches, install};
 use crate::layout::{Deployment, Layout};
@@ -44,7 +45,7 @@ pub enum Plan {
     /// Run these scripts of this revision; none is a no-op.
     Hook {
         /// The event.
-        event: &'static str,
+        event: String,
         /// Its scripts.
         scripts: Vec<Script>,
         /// The revision's directory.
@@ -94,30 +95,33 @@ impl Executor {
         match command {
             "DownloadBundle" => Ok(Plan::DownloadBundle),
             "Install" => Ok(Plan::Install),
-            _ => match HOOK_EVENTS.iter().find(|event| **event == command) {
-                Some(event) => self.prepare_hook(event, spec),
-                None => Ok(Plan::Unsupported(command.to_owned())),
-            },
+            _ if HOOK_EVENTS.contains(&command) || is_custom(command, spec) => {
+                self.prepare_hook(command.to_owned(), spec)
+            }
+            _ => Ok(Plan::Unsupported(command.to_owned())),
         }
     }
 
-    fn prepare_hook(&self, event: &'static str, spec: &DeploymentSpec) -> Result<Plan, Diagnostics> {
-        let Some(deployment) = revision::for_event(&self.layout, spec, event) else {
+    fn prepare_hook(&self, event: String, spec: &DeploymentSpec) -> Result<Plan, Diagnostics> {
+        let Some(deployment) = revision::for_event(&self.layout, spec, &event) else {
             return Ok(Plan::Hook { event, scripts: Vec::new(), archive: PathBuf::new() });
         };
         let archive = deployment.archive();
         let (app_spec, _) = self.read_appspec(&archive, spec)?;
-        Ok(Plan::Hook { event, scripts: app_spec.scripts(event).to_vec(), archive })
+        Ok(Plan::Hook { scripts: app_spec.scripts(&event).to_vec(), event, archive })
     }
 
     /// Carries out what was prepared.
     pub async fn execute(&self, plan: Plan, spec: &DeploymentSpec) -> Result<(), Diagnostics> {
         let deployment = self.layout.deployment(&spec.group_id, &spec.deployment_id);
         match plan {
-            Plan::DownloadBundle => self.download_bundle(spec, &deployment).await,
+            Plan::DownloadBundle => self
+                .download_bundle(spec, &deployment)
+                .await
+                .map_err(|error| Diagnostics::failure(error.to_string())),
             Plan::Install => self.install(spec, deployment).await,
             Plan::Hook { event, scripts, archive } => {
-                self.hooks.run(spec, event, &scripts, &archive, &deployment.logs()).await
+                self.hooks.run(spec, &event, &scripts, &archive, &deployment.logs()).await
             }
             Plan::Unsupported(name) => {
                 Err(Diagnostics::failure(format!("Unsupported command type: {name}.")))
@@ -125,38 +129,29 @@ impl Executor {
         }
     }
 
-    async fn download_bundle(
+    /// Fetches and unpacks the bundle, after making room for it (AG-082).
+    pub(crate) async fn download_bundle(
         &self,
         spec: &DeploymentSpec,
         deployment: &Deployment,
-    ) -> Result<(), Diagnostics> {
+    ) -> Result<(), BundleError> {
         let (layout, group) = (self.layout.clone(), spec.group_id.clone());
         let (current, keep) = (deployment.clone(), self.max_revisions);
         let deleted = blocking(move || retention::delete_old(&layout, &group, &current, keep)).await?;
         for path in deleted {
             self.log.info(format_args!("Deleted the old revision {}", path.display()));
         }
-        std::fs::create_dir_all(deployment.directory()).map_err(|error| {
-            Diagnostics::failure(format!("{}: {error}", deployment.directory().display()))
-        })?;
+        std::fs::create_dir_all(deployment.directory())
+            .map_err(|error| BundleError::Host(format!("{}: {error}", deployment.directory().display())))?;
         if !self.reuse(spec, deployment).await {
-            self.download(spec, deployment).await?;
+            let fetched = self.downloader.fetch(spec, &deployment.bundle()).await?;
+            let (archive, limits) = (deployment.archive(), self.limits.clone());
+            let unpacked = blocking(move || unpack(&fetched.path, fetched.kind, &archive, &limits)).await?;
+            self.log.debug(format_args!("Unpacked {} members, {} bytes", unpacked.members, unpacked.bytes));
         }
         self.layout
             .mark_most_recent(&spec.group_id, deployment)
-            .map_err(|error| Diagnostics::failure(format!("_most_recent_install: {error}")))
-    }
-
-    async fn download(&self, spec: &DeploymentSpec, deployment: &Deployment) -> Result<(), Diagnostics> {
-        let fetched = self
-            .downloader
-            .fetch(spec, &deployment.bundle())
-            .await
-            .map_err(|error| Diagnostics::failure(error.to_string()))?;
-        let (archive, limits) = (deployment.archive(), self.limits.clone());
-        let unpacked = blocking(move || unpack(&fetched.path, fetched.kind, &archive, &limits)).await?;
-        self.log.debug(format_args!("Unpacked {} members, {} bytes", unpacked.members, unpacked.bytes));
-        Ok(())
+            .map_err(|error| BundleError::Host(format!("_most_recent_install: {error}")))
     }
 
     /// Takes the revision from an earlier deployment, if the specification names one that is still here (AP-28).
@@ -186,9 +181,9 @@ impl Executor {
 
     async fn install(&self, spec: &DeploymentSpec, deployment: Deployment) -> Result<(), Diagnostics> {
         let (app_spec, app_spec_name) = self.read_appspec(&deployment.archive(), spec)?;
-        revision::check_events(&app_spec, spec).map_err(Diagnostics::failure)?;
-        for warning in &app_spec.warnings {
-            self.log.warn(format_args!("{app_spec_name} of {}: {warning}", spec.deployment_id));
+        revision::check_events(&app_spec, &app_spec_name, spec).map_err(Diagnostics::failure)?;
+        for problem in app_spec.warnings.iter().chain(&check_scripts(&deployment.archive(), &app_spec)) {
+            self.log.warn(format_args!("{app_spec_name}:{problem} ({})", spec.deployment_id));
         }
         let (layout, spec) = (self.layout.clone(), spec.clone());
         let (retain_cleanup_guide, switches) = (self.retain_cleanup_guide, self.switches);
@@ -212,8 +207,30 @@ impl Executor {
 
     fn read_appspec(&self, archive: &Path, spec: &DeploymentSpec) -> Result<(AppSpec, String), Diagnostics> {
         revision::read_appspec(archive, &spec.appspec_filename, self.limits.reject_path_traversal)
-            .map_err(Diagnostics::failure)
     }
+}
+
+/// Why a bundle is not on this host.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BundleError {
+    /// It could not be fetched.
+    #[error(transparent)]
+    Download(#[from] DownloadError),
+    /// It is refused, or the host has no place for it.
+    #[error("{0}")]
+    Host(String),
+}
+
+impl From<Diagnostics> for BundleError {
+    fn from(diagnostics: Diagnostics) -> Self {
+        Self::Host(diagnostics.message)
+    }
+}
+
+/// An event that only this deployment knows (AS-080, DP-348).
+fn is_custom(event: &str, spec: &DeploymentSpec) -> bool {
+    let possible = spec.all_possible_events.as_deref().unwrap_or_default();
+    possible.iter().any(|name| name == event) && !RESERVED_EVENTS.contains(&event)
 }
 
 /// Runs something that blocks beside the loop that polls.

@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use slipway_appspec::{AppSpec, Os, ParseOptions, decode, parse_with};
+use slipway_appspec::{AppSpec, AppSpecError, Os, ParseOptions, Problem, RESERVED_EVENTS, decode, inspect};
 
+use super::HOOK_EVENTS;
+use crate::client::Diagnostics;
 use crate::layout::{Deployment, Layout};
 use crate::spec::DeploymentSpec;
 use crate::unpack::macosx_note;
@@ -33,19 +35,45 @@ pub fn find_appspec(archive: &Path, name: &str) -> Option<PathBuf> {
     })
 }
 
-/// Reads and parses it, and tells its name; the error is the message to report.
+/// As much of a list of errors as a report holds (AS-099).
+const LONGEST_LOG: usize = 2048;
+
+/// Reads and parses it, and tells its name. The message of a failure is that of the first error; its log lists all.
 pub(super) fn read_appspec(
     archive: &Path,
     name: &str,
     refuse_path_escapes: bool,
-) -> Result<(AppSpec, String), String> {
-    let Some(path) = find_appspec(archive, name) else { return Err(not_found(archive, name)) };
-    let bytes = std::fs::read(&path).map_err(|error| format!("{error} - {}", path.display()))?;
-    let text = decode(&bytes).map_err(|error| error.to_string())?;
+) -> Result<(AppSpec, String), Diagnostics> {
+    let Some(path) = find_appspec(archive, name) else {
+        return Err(Diagnostics::failure(not_found(archive, name)));
+    };
+    let bytes = std::fs::read(&path)
+        .map_err(|error| Diagnostics::failure(format!("{error} - {}", path.display())))?;
     let file_name = path.file_name().and_then(|name| name.to_str()).unwrap_or(name);
+    let failed = |error: &AppSpecError, problems: &[Problem]| Diagnostics {
+        log: list(problems, file_name),
+        ..Diagnostics::failure(error.to_string())
+    };
+    let text = decode(&bytes).map_err(|error| failed(&error, &[Problem::from(&error)]))?;
     let options = ParseOptions { os: Os::host(), file_name, refuse_path_escapes };
-    let app_spec = parse_with(&text, &options).map_err(|error| error.to_string())?;
-    Ok((app_spec, file_name.to_owned()))
+    let inspection = inspect(&text, &options);
+    match inspection.spec {
+        Ok(app_spec) => Ok((app_spec, file_name.to_owned())),
+        Err(error) => Err(failed(&error, &inspection.problems)),
+    }
+}
+
+/// One line `FILE:LINE:COLUMN: SEVERITY: MESSAGE` for each problem, and what would be right.
+fn list(problems: &[Problem], file_name: &str) -> String {
+    let mut text = String::new();
+    for problem in problems {
+        let entry = format!("{file_name}:{problem}\n");
+        if text.len() + entry.len() >= LONGEST_LOG {
+            break;
+        }
+        text.push_str(&entry);
+    }
+    text
 }
 
 /// AS-003, AS-173.
@@ -61,20 +89,33 @@ fn not_found(archive: &Path, name: &str) -> String {
     message
 }
 
-/// AG-089: with a list of possible events, the file may name no other.
-pub(super) fn check_events(app_spec: &AppSpec, spec: &DeploymentSpec) -> Result<(), String> {
+/// AG-089, AS-080: with a list of possible events, the file may name no other, and it must name those that only the
+/// list knows.
+pub(super) fn check_events(app_spec: &AppSpec, file_name: &str, spec: &DeploymentSpec) -> Result<(), String> {
     let Some(possible) = &spec.all_possible_events else { return Ok(()) };
     let unknown: Vec<&str> =
         app_spec.events().filter(|event| !possible.iter().any(|name| name == event)).collect();
-    if unknown.is_empty() {
+    if !unknown.is_empty() {
+        return Err(format!("{file_name} file contains unknown lifecycle events: {unknown:?}"));
+    }
+    let is_default = |event: &str| HOOK_EVENTS.contains(&event) || RESERVED_EVENTS.contains(&event);
+    let missing: Vec<&str> = possible
+        .iter()
+        .map(String::as_str)
+        .filter(|event| !is_default(event) && !app_spec.events().any(|name| name == *event))
+        .collect();
+    if missing.is_empty() {
         return Ok(());
     }
-    Err(format!("{} file contains unknown lifecycle events: {unknown:?}", spec.appspec_filename))
+    Err(format!(
+        "You specified a lifecycle event which is not a default one and doesn't exist in your {file_name} file: {}",
+        missing.join(",")
+    ))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{find_appspec, for_event, read_appspec};
+    use super::{check_events, find_appspec, for_event, read_appspec};
     use crate::layout::Layout;
     use crate::spec::DeploymentSpec;
     use serde_json::json;
@@ -134,7 +175,7 @@ mod tests {
     fn the_appspec_file_is_found_under_its_three_names_and_inside_the_revision() {
         let archive = tempfile::tempdir().expect("scratch directory");
         let root = archive.path();
-        let message = read_appspec(root, "appspec.yml", true).expect_err("AS-003");
+        let message = read_appspec(root, "appspec.yml", true).expect_err("AS-003").message;
         let directory = root.display();
         assert!(message.starts_with("The CodeDeploy agent did not find an AppSpec file within the unpacked revision directory at revision-relative path \"appspec.yml\". "));
         assert!(
@@ -148,5 +189,48 @@ mod tests {
         assert_eq!(find_appspec(root, "appspec.yml"), Some(root.join("appspec.yaml")), "AMB-1");
         std::fs::write(root.join("own.yml"), "").expect("write");
         assert_eq!(find_appspec(root, "own.yml"), Some(root.join("own.yml")), "AMB-1");
+    }
+
+    #[test]
+    fn the_first_error_is_the_message_and_all_of_them_are_the_log() {
+        let archive = tempfile::tempdir().expect("scratch directory");
+        let text =
+            "version: 0.0\nos: linux\nfiles:\n  - source: a\nhooks:\n  AfterInstall:\n    - timeout: 5\n";
+        std::fs::write(archive.path().join("appspec.yml"), text).expect("write");
+        let failed = read_appspec(archive.path(), "appspec.yml", true).expect_err("AS-025");
+        assert!(
+            failed.message.ends_with("to the files section of the AppSpec file, and then try again."),
+            "AS-025"
+        );
+        assert_eq!(failed.error_code, 5);
+        let lines: Vec<&str> = failed.log.lines().filter(|line| line.contains(": error: ")).collect();
+        assert!(
+            lines[0].starts_with("appspec.yml:4:5: error: ") && lines[1].starts_with("appspec.yml:7:7: "),
+            "{lines:?}"
+        );
+    }
+
+    #[test]
+    fn a_list_of_possible_events_binds_both_ways() {
+        let possible = |events: &[&str]| {
+            let mut spec = spec("user", "IN_PLACE");
+            spec.all_possible_events = Some(events.iter().map(|event| (*event).to_owned()).collect());
+            spec
+        };
+        let app_spec = slipway_appspec::parse(
+            "version: 0.0\nos: linux\nhooks:\n  AfterInstall: []\n  HealthCheck: []\n",
+            slipway_appspec::Os::Linux,
+        )
+        .expect("a file");
+        let told = |events: &[&str]| check_events(&app_spec, "appspec.yml", &possible(events));
+        assert_eq!(told(&["Install", "AfterInstall", "BeforeInstall", "HealthCheck"]), Ok(()));
+        assert_eq!(
+            told(&["AfterInstall"]).expect_err("AS-080"),
+            "appspec.yml file contains unknown lifecycle events: [\"HealthCheck\"]"
+        );
+        assert_eq!(
+            told(&["AfterInstall", "HealthCheck", "Smoke", "Soak"]).expect_err("DP-348"),
+            "You specified a lifecycle event which is not a default one and doesn't exist in your appspec.yml file: Smoke,Soak"
+        );
     }
 }

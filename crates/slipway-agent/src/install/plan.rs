@@ -4,9 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
-use slipway_appspec::{AclEntry, FileExistsBehavior, FileMapping, Mode, SecurityContext};
+use slipway_appspec::bundle::source_path;
+use slipway_appspec::{AclEntry, FileExistsBehavior, FileMapping, Mode, Os, SecurityContext};
 
 use super::{InstallError, InstallRequest, select};
 use crate::sys::within::{self, resolve};
@@ -98,7 +99,7 @@ struct Planner<'a> {
 impl Planner<'_> {
     fn mapping(&mut self, mapping: &FileMapping) -> Result<(), InstallError> {
         self.line = mapping.line;
-        let relative = clean_source(&mapping.source);
+        let relative = source_path(&mapping.source, Os::host());
         let named = if relative.as_os_str().is_empty() {
             self.request.archive_dir.to_owned()
         } else {
@@ -282,20 +283,6 @@ impl Kind {
     fn is_link(&self) -> bool {
         matches!(self, Self::Link)
     }
-}
-
-/// The source below the revision: leading and trailing separators and `./` are harmless (AS-027).
-fn clean_source(source: &str) -> PathBuf {
-    let mut rest = source.trim();
-    if rest == "\\" {
-        return PathBuf::new();
-    }
-    while let Some(shorter) =
-        rest.strip_prefix('/').or_else(|| rest.strip_prefix("./")).or_else(|| rest.strip_prefix(".\\"))
-    {
-        rest = shorter;
-    }
-    Path::new(rest).components().filter(|component| !matches!(component, Component::CurDir)).collect()
 }
 
 /// The destination as an absolute path without doubled or trailing separators; a relative one starts
