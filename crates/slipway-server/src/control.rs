@@ -6,7 +6,7 @@ use slipway_model::quota::Quotas;
 use slipway_model::{AccountId, Timestamp};
 use slipway_store::Store;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, WorkClock};
 
 /// Behaviour of the installation that requests and workers ask for.
 #[derive(Debug, Clone)]
@@ -25,9 +25,11 @@ pub struct Settings {
 pub struct ControlPlane {
     /// Durable state.
     pub store: Arc<dyn Store>,
-    /// Time.
+    /// The time of day: signatures, sessions and objects go by it.
     pub clock: Arc<dyn Clock>,
-    /// When this process began to serve.
+    /// The time of deployments: their records and limits go by it.
+    pub work_clock: WorkClock,
+    /// When this process began to serve, in the time of deployments.
     pub started: Timestamp,
     /// Behaviour.
     pub settings: Settings,

@@ -20,7 +20,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle};
 
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, SystemClock, WorkClock};
 use crate::config::{Config, PlainHttp};
 use crate::control::{ControlPlane, Settings};
 use crate::files::FileError;
@@ -161,10 +161,13 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Sta
     let Prepared { lock, sealer, signer, store, artifacts, tls } = prepared;
     let store = Arc::new(store);
     let installation = first::ensure(store.as_ref(), &sealer, &config, clock.now()).await?;
+    let work_clock = WorkClock::new(Arc::clone(&clock));
+    let started = work_clock.now();
     let control = Arc::new(ControlPlane {
         store: store.clone(),
-        started: clock.now(),
+        started,
         clock,
+        work_clock,
         settings: Settings {
             account: installation.account.clone(),
             quotas: config.quotas.clone(),

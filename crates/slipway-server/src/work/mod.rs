@@ -30,7 +30,7 @@ impl Site for ControlPlane {
     }
 
     fn now(&self) -> Timestamp {
-        self.clock.now()
+        self.work_clock.now()
     }
 
     fn started(&self) -> Timestamp {
@@ -63,7 +63,7 @@ async fn run(control: Arc<ControlPlane>, mut shutdown: watch::Receiver<bool>) {
             steps.join_next().await;
         }
         let free = u32::try_from(AT_ONCE - steps.len()).unwrap_or(1);
-        let now = control.clock.now();
+        let now = control.work_clock.now();
         match control.store.claim_due(now, now.plus_millis(LEASE_MS), free).await {
             Ok(due) if !due.is_empty() => {
                 for wakeup in due {
@@ -89,10 +89,13 @@ async fn run(control: Arc<ControlPlane>, mut shutdown: watch::Receiver<bool>) {
 async fn until_next_due(control: &ControlPlane) -> Duration {
     match control.store.next_due().await {
         Ok(Some(due)) => {
-            let millis = u64::try_from(due.millis_since(control.clock.now())).unwrap_or(0);
+            let millis = u64::try_from(due.millis_since(control.work_clock.now())).unwrap_or(0);
             Duration::from_millis(millis.max(1)).min(SAFETY_NET)
         }
-        Ok(None) => SAFETY_NET,
+        Ok(None) => {
+            control.work_clock.follow();
+            SAFETY_NET
+        }
         Err(error) => {
             tracing::error!(%error, "the next due time cannot be read");
             Duration::from_secs(1)

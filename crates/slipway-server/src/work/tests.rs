@@ -3,6 +3,7 @@
 use slipway_wire::codedeploy::{self as wire, Service as _};
 
 use crate::api::codedeploy::CodeDeploy;
+use crate::clock::Clock as _;
 use crate::lab::Lab;
 
 const ALL: &str = "CodeDeployDefault.AllAtOnce";
@@ -191,4 +192,39 @@ async fn a_deployment_without_hosts_fails_with_its_code_cf_031() {
     let id = lab.deploy("app").await;
     let error = lab.ended(&id).await.error_information.expect("a reason");
     assert_eq!(error.code.as_deref(), Some("NO_INSTANCES"));
+}
+
+/// A clock that is set, or a machine that wakes up, in the middle of a deployment.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_jumps_by_an_hour_neither_fails_a_deployment_nor_holds_it_up() {
+    const HOUR: i64 = 3_600_000;
+    for jump in [HOUR, -HOUR] {
+        let lab = Lab::new().await;
+        lab.group("app", &["h1", "h2"], ALL).await;
+        let id = lab.deploy("app").await;
+        let running = lab.poll("h1").await.expect("a command");
+        assert_eq!(lab.acknowledge("h1", &running).await.expect("an answer"), "InProgress");
+        lab.clock.jump_millis(jump);
+        lab.advance_minutes(1).await;
+        lab.complete("h1", &running, "Succeeded").await.expect("accepted");
+        lab.walk("h1", 6).await;
+        lab.walk("h2", 7).await;
+        let info = lab.ended(&id).await;
+        assert_eq!(info.status.as_deref(), Some("Succeeded"), "{jump}");
+        assert!(info.complete_time >= info.start_time && info.start_time >= info.create_time);
+        // With nothing under way, new deployments have the new time.
+        let shown = || lab.clock.now().millis_since(lab.running.control().work_clock.now());
+        lab.advance_minutes(0).await;
+        for _ in 0..1000 {
+            if shown() == 0 {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        assert_eq!(shown(), 0, "{jump}");
+        let id = lab.deploy("app").await;
+        lab.walk("h1", 7).await;
+        lab.walk("h2", 7).await;
+        assert_eq!(lab.ended(&id).await.status.as_deref(), Some("Succeeded"), "{jump}");
+    }
 }

@@ -32,7 +32,7 @@ impl RequestContext {
     }
 
     pub(super) fn now(&self) -> Timestamp {
-        self.control.clock.now()
+        self.control.work_clock.now()
     }
 
     pub(super) async fn load<T: DeserializeOwned>(
