@@ -13,6 +13,8 @@ use crate::clock::{Clock, WorkClock};
 pub struct Settings {
     /// The account that first start created.
     pub account: AccountId,
+    /// When the installation was made, and with it what is predefined.
+    pub installed: Timestamp,
     /// Limits (D-40).
     pub quotas: Quotas,
     /// Strict batches instead of the rolling window (D-10).

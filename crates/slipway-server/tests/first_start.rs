@@ -164,3 +164,18 @@ async fn a_start_that_was_cut_off_is_completed_by_the_next_one() {
     let keys = server.admin(iam("ListAccessKeys", &[])).await.ok();
     assert_eq!(keys.body.matches("<AccessKeyId>").count(), 1);
 }
+
+#[tokio::test]
+async fn what_is_predefined_is_as_old_as_the_installation() {
+    let server = Server::start().await;
+    let created = async |server: &Server| {
+        let get = r#"{"deploymentConfigName":"CodeDeployDefault.OneAtATime"}"#;
+        let answer = server.admin(codedeploy("GetDeploymentConfig", get)).await.ok().json();
+        answer["deploymentConfigInfo"]["createTime"].as_f64()
+    };
+    let made = Some(START.0 as f64 / 1000.0);
+    assert_eq!(created(&server).await, made);
+    server.clock.advance_millis(86_400_000);
+    let server = server.restart().await;
+    assert_eq!(created(&server).await, made);
+}

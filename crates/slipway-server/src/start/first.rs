@@ -58,6 +58,9 @@ pub(super) struct Installation {
     pub(super) account: AccountId,
     /// The administrator's first access key.
     pub(super) administrator_key: String,
+    /// When it was made; `None` in records from before this was noted.
+    #[serde(default)]
+    pub(super) made: Option<Timestamp>,
 }
 
 /// The installation in the store; makes it on first start.
@@ -101,7 +104,8 @@ async fn make(
     role.attach_policy(CODE_DEPLOY_ROLE)?;
     role.description =
         Some("Allows CodeDeploy to act for deployment groups. Made at the first start.".to_owned());
-    let installation = Installation { account: account.clone(), administrator_key: access_key.id.clone() };
+    let installation =
+        Installation { account: account.clone(), administrator_key: access_key.id.clone(), made: Some(now) };
     let listed = Document {
         key: records::user_access_key_key(account, &user.name, &access_key.id),
         body: String::new(),

@@ -170,6 +170,7 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Sta
         work_clock,
         settings: Settings {
             account: installation.account.clone(),
+            installed: installation.made.unwrap_or(started),
             quotas: config.quotas.clone(),
             batch_pacing: config.batch_pacing,
             poll_hold_ms: u64::from(config.poll_hold_seconds) * 1000,

@@ -15,7 +15,8 @@ use crate::error::{self, api};
 pub(super) async fn find(context: &RequestContext, name: &str) -> Result<DeploymentConfig, ApiError> {
     let name = config_name(name)?;
     if let Some(config) = DeploymentConfig::predefined(name) {
-        return Ok(config);
+        // Predefined ones are as old as the installation.
+        return Ok(DeploymentConfig { created: context.control.settings.installed, ..config });
     }
     match context.load(context.key(Kind::DeploymentConfig, "", name)).await? {
         Some(config) => Ok(config.value),
