@@ -74,6 +74,19 @@ async fn malformed_and_oversized_bodies_are_refused_and_the_server_lives_on() {
     server.admin(codedeploy("ListApplications", "{}")).await.ok();
 }
 
+/// A place that is not given back would make the next large request wait until it is refused.
+#[tokio::test]
+async fn large_bodies_take_turns_and_all_get_their_answer() {
+    let server = Server::start().await;
+    let large = format!("{{\"x\":\"{}\"}}", "y".repeat(500_000));
+    for _ in 0..3 {
+        let calls = (0..60).map(|_| server.admin(codedeploy("ListApplications", &large)));
+        for answer in futures::future::join_all(calls).await {
+            answer.ok();
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_nobody_serves_is_said_in_the_dialect_of_the_client() {
     let server = Server::start().await;

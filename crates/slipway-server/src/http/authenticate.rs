@@ -162,6 +162,11 @@ async fn credentials(
         .map_err(Failure::Refused)
 }
 
+/// Whether the head of the request has all that a signature needs, right or wrong.
+pub(super) fn is_signed(parts: &Parts) -> bool {
+    SignedRequest::parse(&view(parts)).is_ok()
+}
+
 /// The region in the scope that a request claims.
 pub(super) fn claimed_region(parts: &Parts) -> Option<Region> {
     Region::new(SignedRequest::parse(&view(parts)).ok()?.scope().region.as_str()).ok()
