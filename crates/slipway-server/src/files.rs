@@ -7,6 +7,12 @@ use std::path::{Path, PathBuf};
 
 /// Mode of files that hold secrets.
 pub(crate) const SECRET: u32 = 0o600;
+/// The bit that marks directories in which everybody may make files of their own.
+const STICKY: u32 = 0o1000;
+/// All bits of those who are not the owner.
+const OTHERS: u32 = 0o077;
+/// All bits of those who are neither the owner nor of the group.
+const STRANGERS: u32 = 0o007;
 /// Mode of files that everybody may read.
 pub(crate) const PUBLIC: u32 = 0o644;
 
@@ -79,14 +85,27 @@ pub(crate) fn read_text(path: &Path) -> Result<Option<String>, FileError> {
 }
 
 /// Makes a directory that only its owner can enter, with its parents; one that exists is closed to others.
+///
+/// A directory that everybody shares (`/tmp`) is refused: closing it would take it away from all others. One of another
+/// user, as volumes of containers are, stays as it is if it is closed to strangers.
 pub(crate) fn private_directory(path: &Path) -> Result<(), FileError> {
     let fail = |source| FileError::new("create", path, source);
+    let unusable = |why: &str| FileError::new("use", path, io::Error::other(why.to_owned()));
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(fail)?;
     let mode = fs::metadata(path).map_err(fail)?.permissions().mode();
-    if mode & 0o077 != 0 {
-        fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(fail)?;
+    if mode & STICKY != 0 {
+        return Err(unusable("it is shared by all users of this machine; name a directory in it instead"));
     }
-    Ok(())
+    if mode & OTHERS == 0 {
+        return Ok(());
+    }
+    match fs::set_permissions(path, fs::Permissions::from_mode(0o700)) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied && mode & STRANGERS == 0 => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            Err(unusable("it belongs to another user and is open to all; close it with chmod o-rwx"))
+        }
+        done => done.map_err(fail),
+    }
 }
 
 #[cfg(test)]
@@ -112,5 +131,16 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         private_directory(&path).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn a_directory_that_everybody_shares_is_never_closed_to_the_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("tmp");
+        fs::create_dir(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o1777)).unwrap();
+        let error = private_directory(&path).unwrap_err().to_string();
+        assert!(error.contains("shared by all users"), "{error}");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o1777);
     }
 }
