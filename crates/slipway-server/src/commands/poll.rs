@@ -16,6 +16,9 @@ use crate::clock::random;
 use crate::hub::Woken;
 use crate::work::target;
 
+/// Longest agent version that is kept, in characters.
+const LONGEST_VERSION: usize = 100;
+
 /// Answers with a command as soon as there is one, or empty when the time is over.
 pub(super) async fn poll(context: &RequestContext, host: &Host) -> Result<PollHostCommandOutput, ApiError> {
     remember_agent_version(context, host).await;
@@ -72,6 +75,8 @@ fn instance(
 /// next poll brings it again.
 async fn remember_agent_version(context: &RequestContext, host: &Host) {
     let Some(version) = context.caller.agent_version.as_deref() else { return };
+    // Cut before it is compared, or a long one would be stored again at every poll.
+    let version: String = version.chars().take(LONGEST_VERSION).collect();
     let name =
         host.key.rsplit_once("instance/").and_then(|(_, rest)| rest.rsplit_once('_')).map(|(name, _)| name);
     let Some(name) = name else { return };
@@ -87,10 +92,10 @@ async fn remember_agent_version(context: &RequestContext, host: &Host) {
     else {
         return;
     };
-    if instance.arn != host.key || instance.agent_version.as_deref() == Some(version) {
+    if instance.arn != host.key || instance.agent_version.as_ref() == Some(&version) {
         return;
     }
-    instance.agent_version = Some(version.chars().take(100).collect());
+    instance.agent_version = Some(version);
     if let Ok(body) = serde_json::to_string(&instance) {
         document.body = body;
         let change = ChangeSet::new().with(slipway_store::Write::Replace(document));

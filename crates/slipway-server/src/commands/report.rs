@@ -16,7 +16,7 @@ use crate::work::target;
 
 /// Longest diagnostics payload that is accepted, in bytes (D-24, AP-16).
 const LONGEST_PAYLOAD: usize = 64 * 1024;
-/// Longest message that is kept, in characters.
+/// Longest message and script name that are kept, in characters: they are written with every step of the target.
 const LONGEST_MESSAGE: usize = 4096;
 
 /// An agent says that it begins, and learns whether it may.
@@ -110,7 +110,8 @@ fn payload(envelope: Option<&Envelope>) -> Result<Option<&str>, ApiError> {
 /// Reads an agent's diagnostics; whatever cannot be read costs its detail, never the report (AP-14).
 fn read_diagnostics(payload: Option<&str>, succeeded: bool) -> Diagnostics {
     let fields: Value = payload.and_then(|p| serde_json::from_str(p).ok()).unwrap_or(Value::Null);
-    let text = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default();
+    let short = |name: &str| text(name).chars().take(LONGEST_MESSAGE).collect();
     let error_code = if succeeded {
         LifecycleErrorCode::Success
     } else {
@@ -120,12 +121,11 @@ fn read_diagnostics(payload: Option<&str>, succeeded: bool) -> Diagnostics {
             Some(code) => LifecycleErrorCode::from_agent(code),
         }
     };
-    let message = text("message");
     Diagnostics {
         error_code,
-        script_name: text("script_name"),
-        message: message.chars().take(LONGEST_MESSAGE).collect(),
-        log_tail: tail(&text("log"), LOG_TAIL_CHARS),
+        script_name: short("script_name"),
+        message: short("message"),
+        log_tail: tail(text("log"), LOG_TAIL_CHARS),
     }
 }
 
@@ -157,5 +157,13 @@ mod tests {
         let log = "é".repeat(5000);
         let payload = serde_json::json!({"error_code": 4, "log": log}).to_string();
         assert_eq!(read_diagnostics(Some(&payload), false).log_tail.chars().count(), 2048);
+    }
+
+    #[test]
+    fn nothing_that_an_agent_says_is_kept_at_any_length_d_24() {
+        let long = "x".repeat(60_000);
+        let payload = serde_json::json!({"error_code": 4, "script_name": long, "message": long}).to_string();
+        let diagnostics = read_diagnostics(Some(&payload), false);
+        assert_eq!((diagnostics.script_name.len(), diagnostics.message.len()), (4096, 4096));
     }
 }
