@@ -156,11 +156,13 @@ impl From<ArtifactError> for S3Error {
             }
         };
         // Paths and database messages are for the operator's log; the client only learns that it was us.
-        let message = if code == S3ErrorCode::InternalError {
-            tracing::error!(%error, "artifact store");
-            "We encountered an internal error. Please try again.".to_owned()
-        } else {
-            error.to_string()
+        let message = match &error {
+            E::Full { .. } => "There is no space left in the artifact store.".to_owned(),
+            _ if code == S3ErrorCode::InternalError => {
+                tracing::error!(%error, "artifact store");
+                "We encountered an internal error. Please try again.".to_owned()
+            }
+            _ => error.to_string(),
         };
         let mut answer = S3Error::with_message(code, message);
         match &error {
@@ -190,4 +192,19 @@ fn delete_marker_headers(version_id: &str) -> http::HeaderMap {
         headers.insert("x-amz-version-id", value);
     }
     headers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_do_not_learn_where_the_store_lies() {
+        let path = Path::new("/srv/data/s3/tmp/x");
+        for kind in [io::ErrorKind::StorageFull, io::ErrorKind::PermissionDenied] {
+            let answer = S3Error::from(ArtifactError::io("write", path, kind.into()));
+            let message = answer.message().unwrap_or_default();
+            assert!(!message.is_empty() && !message.contains("/srv"), "{message}");
+        }
+    }
 }
