@@ -41,6 +41,14 @@ pub enum PkiError {
     /// A certificate or key cannot be made.
     #[error("the server's certificates: {0}")]
     Make(#[from] rcgen::Error),
+    /// A key of the data directory.
+    #[error("{path} is no usable private key: {reason}. Restore it from a backup")]
+    Key {
+        /// File.
+        path: String,
+        /// Why.
+        reason: String,
+    },
     /// The CA in the data directory cannot be used to make a server certificate.
     #[error("{path} is not a usable CA certificate: {reason}")]
     Ca {
@@ -159,7 +167,8 @@ fn own_ca(path: &Path, key_path: &Path, now: Timestamp) -> Result<(Certificate, 
 
 fn load_or_make_key(path: &Path) -> Result<KeyPair, PkiError> {
     if let Some(pem) = files::read_text(path)? {
-        return Ok(KeyPair::from_pem(&pem)?);
+        return KeyPair::from_pem(&pem)
+            .map_err(|error| PkiError::Key { path: path.display().to_string(), reason: error.to_string() });
     }
     let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
     files::write_atomic(path, key.serialize_pem().as_bytes(), files::SECRET)?;
@@ -341,6 +350,17 @@ mod tests {
         std::fs::remove_file(dir.path().join(CA_KEY_FILE)).unwrap();
         let error = own_identity(dir.path(), dir.path(), &names(), NOW).err().unwrap();
         assert!(matches!(error, PkiError::Ca { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_damaged_key_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        leaf(dir.path(), &names(), NOW);
+        for key in [SERVER_KEY_FILE, CA_KEY_FILE] {
+            std::fs::write(dir.path().join(key), "").unwrap();
+            let error = own_identity(dir.path(), dir.path(), &names(), NOW).err().unwrap().to_string();
+            assert!(error.contains(key), "{error}");
+        }
     }
 
     #[test]

@@ -29,7 +29,15 @@ pub enum SpecError {
     /// A file of the data directory.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The key cannot be made, read or used.
+    /// The key in the data directory.
+    #[error("{path} is no usable RSA key: {reason}. Restore it from a backup")]
+    Damaged {
+        /// File.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+    /// The key cannot be made or used.
     #[error("the signing key of deployment specifications: {0}")]
     Key(#[from] rcgen::Error),
     /// The certificate or the message cannot be encoded.
@@ -57,7 +65,10 @@ impl SpecSigner {
     pub fn load_or_create(data: &Path, private: &Path, now: Timestamp) -> Result<Self, SpecError> {
         let key_path = private.join(KEY_FILE);
         let key = if let Some(pem) = files::read_text(&key_path)? {
-            KeyPair::from_pem_and_sign_algo(&pem, &PKCS_RSA_SHA256)?
+            KeyPair::from_pem_and_sign_algo(&pem, &PKCS_RSA_SHA256).map_err(|error| SpecError::Damaged {
+                path: key_path.display().to_string(),
+                reason: error.to_string(),
+            })?
         } else {
             let key = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048)?;
             files::write_atomic(&key_path, key.serialize_pem().as_bytes(), files::SECRET)?;
@@ -175,5 +186,15 @@ mod tests {
             std::fs::read_to_string(dir.path().join(CERTIFICATE_FILE)).unwrap(),
             remade.certificate_pem()
         );
+    }
+
+    #[test]
+    fn a_damaged_key_is_named_and_never_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        signer(dir.path());
+        std::fs::write(dir.path().join(KEY_FILE), "x").unwrap();
+        let error = SpecSigner::load_or_create(dir.path(), dir.path(), Timestamp(0)).unwrap_err().to_string();
+        assert!(error.contains(KEY_FILE), "{error}");
+        assert_eq!(std::fs::read_to_string(dir.path().join(KEY_FILE)).unwrap(), "x");
     }
 }
