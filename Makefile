@@ -32,6 +32,10 @@ test-acceptance: ## The stock AWS CLI and boto3 against the built programs
 	@scripts/prepare
 	@tests/run
 
+.PHONY: simulate
+simulate: ## Run the engine through SEEDS simulated disasters (default 10000) from FIRST on; SEED=n tells the story of one
+	@$(CARGO) run --quiet --release -p slipway-engine --features sim --example simulate -- $(if $(SEED),--seed $(SEED),$(or $(SEEDS),10000) $(or $(FIRST),0))
+
 .PHONY: lint
 lint: ## Formatting, clippy, licences and sources of dependencies
 	scripts/lint

@@ -39,6 +39,8 @@
 pub mod deployment;
 pub mod health;
 pub mod schedule;
+#[cfg(any(test, feature = "sim"))]
+pub mod sim;
 pub mod target;
 pub mod text;
 pub mod work;

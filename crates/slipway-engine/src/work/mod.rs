@@ -7,10 +7,12 @@
 //!
 //! | module | what would make you open it |
 //! |---|---|
+//! | [`create`] | how a deployment comes into being |
 //! | [`deployment`] | what a deployment does next |
 //! | [`target`] | what an agent, a timer or a stop does to a target; what a poll may take |
 //! | `fleet` | which hosts a deployment goes to |
 
+pub mod create;
 pub mod deployment;
 mod fleet;
 pub mod target;
