@@ -75,14 +75,6 @@ def test_a_body_may_be_one_mebibyte_long_and_not_a_byte_more(api):
         assert answer.code == "RequestEntityTooLarge"
 
 
-def test_a_compressed_body_is_refused(api):
-    request = api.request("ListApplications", gzip.compress(b"{}"))
-    request.headers["Content-Encoding"] = "gzip"
-    answer = api.send(api.sign(request))
-    assert (answer.status, answer.code) == (400, "SerializationException")
-    assert "compressed" in answer.message
-
-
 @pytest.mark.parametrize("target", ["CodeDeploy_20141006.Fly", "CodeDeploy_20141006.", "CodeDeploy_2038.ListApplications", "Nonsense", "X.Y.Z", "CodeDeploy_20141006.listApplications"])
 def test_an_unknown_target_is_an_unknown_operation(api, target):
     request = api.request("", b"{}")

@@ -4,9 +4,11 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full};
-use slipway_wire::codec::Codec as _;
+use slipway_wire::codec::Protocol;
 use slipway_wire::query::{self, QueryError};
-use slipway_wire::{ApiError, ErrorKind, Json};
+use slipway_wire::{ApiError, ErrorKind};
+
+use super::cbor;
 
 /// Error of a body that is sent while it is made.
 pub(super) type BodyError = Box<dyn std::error::Error + Send + Sync>;
@@ -21,12 +23,10 @@ const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 /// How a client reads errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Dialect {
-    /// AWS JSON 1.1.
-    Json,
+    /// CodeDeploy and the agents' commands.
+    Rpc(Protocol),
     /// XML of IAM or STS, with its namespace.
     Query(&'static str),
-    /// Smithy RPC v2 CBOR.
-    Cbor,
     /// XML of S3.
     S3,
 }
@@ -34,21 +34,29 @@ pub(super) enum Dialect {
 /// An error that happened before or instead of the operation.
 pub(super) fn error(dialect: Dialect, error: &ApiError, request_id: &str) -> Answer {
     match dialect {
-        Dialect::Json => json_error(error),
+        Dialect::Rpc(protocol) => rpc_error(protocol, error),
         Dialect::Query(namespace) => query_error(namespace, &error.clone().into(), request_id),
-        Dialect::Cbor => cbor_error(error),
         Dialect::S3 => s3_error(error, request_id),
     }
 }
 
-/// Success of a JSON operation.
-pub(super) fn json(body: Vec<u8>) -> Answer {
-    new(StatusCode::OK, Json::CONTENT_TYPE, body)
+/// Success of an operation. Without an output it has no body.
+pub(super) fn rpc(protocol: Protocol, body: Vec<u8>) -> Answer {
+    let is_empty = body.is_empty();
+    let mut answer = new(StatusCode::OK, protocol.content_type(), body);
+    if protocol == Protocol::Cbor {
+        answer.headers_mut().insert(cbor::PROTOCOL_HEADER, cbor::PROTOCOL);
+        if is_empty {
+            answer.headers_mut().remove(header::CONTENT_TYPE);
+        }
+    }
+    answer
 }
 
-/// Error of a JSON operation.
-pub(super) fn json_error(error: &ApiError) -> Answer {
-    let mut answer = new(status(error.http_status()), Json::CONTENT_TYPE, Json::encode_error(error));
+/// Error of an operation.
+pub(super) fn rpc_error(protocol: Protocol, error: &ApiError) -> Answer {
+    let mut answer = rpc(protocol, protocol.encode_error(error));
+    *answer.status_mut() = status(error.http_status());
     answer.headers_mut().insert(ERROR_TYPE, HeaderValue::from_static(error.kind.as_str()));
     answer
 }
@@ -75,31 +83,6 @@ pub(super) fn not_found() -> Answer {
     new(StatusCode::NOT_FOUND, "application/json", body.to_vec())
 }
 
-/// An error that Smithy RPC v2 CBOR clients can read: a map of two texts, written by hand.
-fn cbor_error(error: &ApiError) -> Answer {
-    let mut body = vec![0xa2];
-    for text in ["__type", error.kind.as_str(), "message", error.message.as_str()] {
-        push_cbor_text(&mut body, text);
-    }
-    let mut answer = new(status(error.http_status()), "application/cbor", body);
-    answer.headers_mut().insert("smithy-protocol", HeaderValue::from_static("rpc-v2-cbor"));
-    answer.headers_mut().insert(ERROR_TYPE, HeaderValue::from_static(error.kind.as_str()));
-    answer
-}
-
-fn push_cbor_text(out: &mut Vec<u8>, text: &str) {
-    const TEXT: u8 = 0x60;
-    match text.len() {
-        short @ 0..=23 => out.push(TEXT | short as u8),
-        medium @ 24..=255 => out.extend([TEXT | 0x18, medium as u8]),
-        long => {
-            out.push(TEXT | 0x1a);
-            out.extend((long as u32).to_be_bytes());
-        }
-    }
-    out.extend_from_slice(text.as_bytes());
-}
-
 fn s3_error(error: &ApiError, request_id: &str) -> Answer {
     let code = match error.kind {
         ErrorKind::ServiceUnavailable => "ServiceUnavailable",
@@ -123,22 +106,4 @@ fn new(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Answer 
 
 fn status(code: u16) -> StatusCode {
     StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cbor_texts_have_the_shortest_head_that_fits() {
-        let head = |length: usize| {
-            let mut out = Vec::new();
-            push_cbor_text(&mut out, &"x".repeat(length));
-            out.truncate(out.len() - length);
-            out
-        };
-        assert_eq!(head(5), [0x65]);
-        assert_eq!(head(24), [0x78, 24]);
-        assert_eq!(head(300), [0x7a, 0, 0, 1, 44]);
-    }
 }

@@ -12,6 +12,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use slipway_artifacts::S3Endpoint;
 use slipway_model::Region;
+use slipway_wire::codec::Protocol;
 use slipway_wire::query::{IAM_NAMESPACE, STS_NAMESPACE};
 use slipway_wire::{ApiError, ErrorKind};
 use tracing::{Instrument as _, Level, Span, field};
@@ -20,7 +21,7 @@ use super::answer::{self, Answer, Dialect};
 use super::authenticate::{self, Authenticator, Claim};
 use super::lent::{self, Lent};
 use super::route::{self, Route};
-use super::{body, json, query};
+use super::{body, cbor, query, rpc};
 use crate::access::RequestContext;
 use crate::control::ControlPlane;
 use crate::health::{self, Metrics};
@@ -98,17 +99,9 @@ impl Entry {
             Route::Health => self.health().await,
             Route::Metrics if is_local(&parts, peer) => answer::text(StatusCode::OK, self.metrics.render()),
             Route::Metrics | Route::NotFound => answer::not_found(),
-            Route::UnknownOperation => {
-                let error =
-                    ApiError::new(ErrorKind::UnknownOperationException, "There is no such operation.");
-                answer::json_error(&error)
-            }
-            Route::Cbor => {
-                let error = ApiError::new(
-                    ErrorKind::UnknownOperationException,
-                    "Smithy RPC v2 CBOR is not served. Let the client use its JSON protocol (AWS JSON 1.1).",
-                );
-                answer::error(Dialect::Cbor, &error, request_id)
+            Route::NoOperation(protocol, reason) => {
+                let error = ApiError::new(ErrorKind::UnknownOperationException, reason);
+                answer::rpc_error(protocol, &error)
             }
             Route::S3 => {
                 let origin = Origin {
@@ -120,7 +113,7 @@ impl Entry {
                 let handled = Box::pin(self.s3.handle(Request::from_parts(parts, body)));
                 ORIGIN.scope(origin, handled).await.map(|body| body.map_err(Into::into).boxed_unsync())
             }
-            Route::CodeDeploy(_) | Route::Commands(..) | Route::Iam | Route::Sts => {
+            Route::CodeDeploy(..) | Route::Commands(..) | Route::Iam | Route::Sts => {
                 match self.signed(route, &parts, body, peer, request_id).await {
                     Ok(answer) => answer,
                     Err(error) => answer::error(dialect(route), &error, request_id),
@@ -148,7 +141,7 @@ impl Entry {
         }
         // Nothing is kept of a body that nobody claims to have signed.
         let body = if authenticate::is_signed(parts) {
-            body::read(&parts.headers, body).await?
+            body::read(body).await?
         } else {
             drop(body);
             body::Whole::default()
@@ -156,6 +149,8 @@ impl Entry {
         let claim = Claim { parts, body: &body, peer, request_id, service: route.service() };
         let caller = self.authenticator.authenticate(&self.control, &self.metrics, &claim).await?;
         Span::current().record("caller", caller.principal.arn.as_str());
+        // Signed is what was sent; what it holds is looked at only once its sender is known.
+        let body = body::content(&parts.headers, body)?;
         let context = RequestContext { control: Arc::clone(&self.control), caller };
         let form = if parts.method == Method::GET {
             parts.uri.query().unwrap_or_default().as_bytes()
@@ -164,8 +159,13 @@ impl Entry {
         };
         // Each in a box of its own size: a held poll must not cost what the largest operation does.
         Ok(match route {
-            Route::CodeDeploy(operation) => Box::pin(json::codedeploy(&context, operation, &body)).await,
-            Route::Commands(operation, _) => Box::pin(json::commands(&context, operation, &body)).await,
+            Route::CodeDeploy(protocol, operation) => {
+                if protocol == Protocol::Cbor {
+                    cbor::check(&parts.headers, &body)?;
+                }
+                Box::pin(rpc::codedeploy(&context, protocol, operation, &body)).await
+            }
+            Route::Commands(operation, _) => Box::pin(rpc::commands(&context, operation, &body)).await,
             Route::Iam => Box::pin(query::iam(&context, form)).await,
             _ => Box::pin(query::sts(&context, form)).await,
         })
@@ -194,8 +194,8 @@ fn dialect(route: Route) -> Dialect {
         Route::Iam => Dialect::Query(IAM_NAMESPACE),
         Route::Sts => Dialect::Query(STS_NAMESPACE),
         Route::S3 => Dialect::S3,
-        Route::Cbor => Dialect::Cbor,
-        _ => Dialect::Json,
+        Route::CodeDeploy(protocol, _) | Route::NoOperation(protocol, _) => Dialect::Rpc(protocol),
+        _ => Dialect::Rpc(Protocol::Json),
     }
 }
 

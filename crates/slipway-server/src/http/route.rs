@@ -3,7 +3,10 @@
 
 use http::request::Parts;
 use http::{HeaderMap, Method, header};
+use slipway_wire::codec::Protocol;
 use slipway_wire::{codedeploy, commands};
+
+use super::cbor;
 
 /// Target prefix of the agents' service with `enable_auth_policy` (AP-01).
 const SECURE_PREFIX: &str = "CodeDeployCommandService";
@@ -22,7 +25,7 @@ pub(super) enum Route {
     /// `GET /metrics`.
     Metrics,
     /// The CodeDeploy API.
-    CodeDeploy(codedeploy::Operation),
+    CodeDeploy(Protocol, codedeploy::Operation),
     /// The agents' command API; the scope's service that goes with the target's prefix.
     Commands(commands::Operation, &'static str),
     /// IAM.
@@ -31,10 +34,8 @@ pub(super) enum Route {
     Sts,
     /// The object store.
     S3,
-    /// Smithy RPC v2 CBOR.
-    Cbor,
-    /// A target or a service that nobody serves.
-    UnknownOperation,
+    /// No operation that anybody serves, and why.
+    NoOperation(Protocol, &'static str),
     /// Nothing.
     NotFound,
 }
@@ -44,46 +45,50 @@ impl Route {
     pub(super) fn service(self) -> &'static str {
         match self {
             Self::Greeting | Self::Health | Self::Metrics => "health",
-            Self::CodeDeploy(_) => "codedeploy",
+            Self::CodeDeploy(..) => "codedeploy",
             Self::Commands(_, scope) => scope,
             Self::Iam => "iam",
             Self::Sts => "sts",
             Self::S3 => "s3",
-            Self::Cbor | Self::UnknownOperation | Self::NotFound => "none",
+            Self::NoOperation(..) | Self::NotFound => "none",
         }
     }
 
     /// Name of the operation, where the route tells it.
     pub(super) fn operation(self) -> Option<&'static str> {
         match self {
-            Self::CodeDeploy(operation) => Some(operation.as_str()),
+            Self::CodeDeploy(_, operation) => Some(operation.as_str()),
             Self::Commands(operation, _) => Some(operation.as_str()),
             _ => None,
         }
     }
 }
 
+const UNKNOWN: Route = Route::NoOperation(Protocol::Json, "There is no such operation.");
+
 /// Finds the route. Nothing that is read here is trusted: authentication checks the scope again.
 pub(super) fn route(parts: &Parts) -> Route {
+    let service = claimed_service(parts);
+    let service = service.as_deref();
+    if let Some(route) = cbor::route(parts, service.is_none_or(|service| service == codedeploy::SIGNING_NAME))
+    {
+        return route;
+    }
     if let Some(target) = parts.headers.get("x-amz-target") {
-        return target.to_str().ok().and_then(of_target).unwrap_or(Route::UnknownOperation);
+        return target.to_str().ok().and_then(of_target).unwrap_or(UNKNOWN);
     }
-    let path = parts.uri.path();
-    if is_cbor(path, &parts.headers) {
-        return Route::Cbor;
-    }
-    match claimed_service(parts).as_deref() {
+    match service {
         Some("s3") => Route::S3,
         Some("iam") => Route::Iam,
         Some("sts") => Route::Sts,
-        Some(_) => Route::UnknownOperation,
-        None => unsigned(parts, path),
+        Some(_) => UNKNOWN,
+        None => unsigned(parts, parts.uri.path()),
     }
 }
 
 fn of_target(target: &str) -> Option<Route> {
     if let Some(operation) = codedeploy::Operation::from_target(target) {
-        return Some(Route::CodeDeploy(operation));
+        return Some(Route::CodeDeploy(Protocol::Json, operation));
     }
     if let Some(operation) = commands::Operation::from_target(target) {
         return Some(Route::Commands(operation, COMMANDS));
@@ -91,15 +96,6 @@ fn of_target(target: &str) -> Option<Route> {
     let (prefix, name) = target.split_once('.')?;
     let operation = commands::Operation::parse(name).filter(|_| prefix == SECURE_PREFIX)?;
     Some(Route::Commands(operation, COMMANDS_SECURE))
-}
-
-fn is_cbor(path: &str, headers: &HeaderMap) -> bool {
-    let header_has = |name, text: &str| {
-        headers.get(name).and_then(|value| value.to_str().ok()).is_some_and(|value| value.contains(text))
-    };
-    path.starts_with("/service/") && path.contains("/operation/")
-        || header_has(header::HeaderName::from_static("smithy-protocol"), "rpc-v2-cbor")
-        || header_has(header::CONTENT_TYPE, "application/cbor")
 }
 
 /// The service in the credential scope of the `Authorization` header or of a presigned query. The signatures of before
@@ -165,7 +161,7 @@ mod tests {
         let target = |text| of("POST", "/", &[("x-amz-target", text)]);
         assert_eq!(
             target("CodeDeploy_20141006.ListApplications"),
-            Route::CodeDeploy(codedeploy::Operation::ListApplications)
+            Route::CodeDeploy(Protocol::Json, codedeploy::Operation::ListApplications)
         );
         assert_eq!(
             target("CodeDeployCommandService_v20141006.PollHostCommand"),
@@ -181,18 +177,15 @@ mod tests {
             "",
             "CodeDeployCommandService_v2.PollHostCommand",
         ] {
-            assert_eq!(target(unknown), Route::UnknownOperation, "{unknown}");
+            assert_eq!(target(unknown), UNKNOWN, "{unknown}");
         }
     }
 
     #[test]
     fn without_a_target_the_credential_scope_tells_the_service_d_02() {
-        for (service, route) in [
-            ("s3", Route::S3),
-            ("iam", Route::Iam),
-            ("sts", Route::Sts),
-            ("opsworks", Route::UnknownOperation),
-        ] {
+        for (service, route) in
+            [("s3", Route::S3), ("iam", Route::Iam), ("sts", Route::Sts), ("opsworks", UNKNOWN)]
+        {
             assert_eq!(of("POST", "/", &[("authorization", &signed(service))]), route, "{service}");
         }
         let presigned = "/bucket/key?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIA1%2F20260101%2Feu-west-1%2Fs3%2Faws4_request";
@@ -223,8 +216,44 @@ mod tests {
     }
 
     #[test]
-    fn cbor_clients_are_recognised() {
-        assert_eq!(of("POST", "/service/CodeDeploy_20141006/operation/ListApplications", &[]), Route::Cbor);
-        assert_eq!(of("POST", "/", &[("smithy-protocol", "rpc-v2-cbor")]), Route::Cbor);
+    fn cbor_requests_are_claimed_by_their_header_d_06() {
+        let path = "/service/CodeDeploy_20141006/operation/ListApplications";
+        let cbor = ("smithy-protocol", "rpc-v2-cbor");
+        let target = ("x-amz-target", "CodeDeploy_20141006.DeleteApplication");
+        let scope = signed("codedeploy");
+        let scope = ("authorization", scope.as_str());
+        let served = Route::CodeDeploy(Protocol::Cbor, codedeploy::Operation::ListApplications);
+        assert_eq!(of("POST", path, &[cbor, scope]), served);
+        assert_eq!(of("POST", path, &[cbor]), served);
+        for (path, headers) in [
+            ("/", &[cbor, scope][..]),
+            ("/service/CodeDeploy_20141006/operation/Fly", &[cbor, scope]),
+            ("/service/CodeDeployCommandService_v20141006/operation/PollHostCommand", &[cbor, scope]),
+            (path, &[cbor, scope, target]),
+            (path, &[cbor, scope, ("x-amzn-target", "x")]),
+            ("/", &[cbor, scope, target]),
+            (path, &[("smithy-protocol", "rpc-v2-json"), scope]),
+            (path, &[cbor, ("smithy-protocol", "rpc-v2-json"), scope]),
+            (path, &[scope]),
+            (path, &[]),
+            ("/", &[("content-type", "application/cbor"), scope]),
+        ] {
+            let route = of("POST", path, headers);
+            assert!(matches!(route, Route::NoOperation(Protocol::Cbor, _)), "{path} {headers:?}: {route:?}");
+        }
+    }
+
+    #[test]
+    fn objects_of_any_name_and_type_stay_the_stores() {
+        let scope = signed("s3");
+        let scope = ("authorization", scope.as_str());
+        let cbor = ("content-type", "application/cbor");
+        for path in ["/service/CodeDeploy_20141006/operation/ListApplications", "/bucket/key"] {
+            for method in ["GET", "PUT", "POST"] {
+                assert_eq!(of(method, path, &[cbor, scope]), Route::S3, "{method} {path}");
+            }
+        }
+        let target = ("x-amz-target", "CodeDeploy_20141006.ListApplications");
+        assert!(matches!(of("POST", "/", &[cbor, target]), Route::CodeDeploy(Protocol::Json, _)));
     }
 }
