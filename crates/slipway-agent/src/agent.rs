@@ -138,6 +138,7 @@ impl Agent {
                 reject_path_traversal: config.hardening.reject_path_traversal_in_bundle,
                 reject_symlink_permission_targets: config.hardening.reject_symlink_permission_targets,
                 reject_unconfined_selinux: config.hardening.reject_unconfined_selinux_in_bundle,
+                reject_untrusted_links: config.hardening.reject_untrusted_links_in_destination,
             },
             retain_cleanup_guide: config.retain_cleanup_guide,
             reuse_archives: config.enable_archive_reuse,
@@ -228,6 +229,8 @@ fn limits(config: &Config) -> Limits {
     let defaults = Limits::default();
     Limits {
         max_size: switches.archive_max_extraction_size.unwrap_or(defaults.max_size),
+        max_members: switches.archive_max_members.unwrap_or(defaults.max_members),
+        max_ratio: switches.archive_max_ratio.unwrap_or(defaults.max_ratio),
         reject_symlinks: switches.reject_symlinks_in_bundle,
         reject_path_traversal: switches.reject_path_traversal_in_bundle,
         reject_unsafe_permissions: switches.reject_unsafe_permissions_in_bundle,

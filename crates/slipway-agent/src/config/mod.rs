@@ -2,7 +2,7 @@
 //!
 //! Keys, defaults and error texts are those of AG-054 and AS-137; the keys that Slipway adds are
 //! `spec_signing_certificate`, `ca_bundle`, `hook_env_credentials`, `retain_cleanup`, `github_endpoint`,
-//! `s3_credentials`, `sts_endpoint`.
+//! `s3_credentials`, `sts_endpoint`, `archive_max_members`, `archive_max_ratio`, `reject_untrusted_links_in_destination`.
 
 mod credentials;
 mod onprem;
@@ -20,7 +20,8 @@ use yaml::FlatMap;
 pub const DEFAULT_CONFIG_FILES: [&str; 2] =
     ["/etc/codedeploy-agent/conf/codedeployagent.yml", "/opt/codedeploy-agent/conf/codedeployagent.yml"];
 
-const DEFAULT_ON_PREMISES_FILE: &str = "/etc/codedeploy-agent/conf/codedeploy.onpremises.yml";
+/// Where the on-premises file is unless the configuration says otherwise (AG-176).
+pub const DEFAULT_ON_PREMISES_FILE: &str = "/etc/codedeploy-agent/conf/codedeploy.onpremises.yml";
 const MAX_STOP_WAIT: Duration = Duration::from_hours(24);
 /// Keys of older agents that mean nothing here; named once in the log (AP-31).
 const RETIRED: [&str; 8] = [
@@ -109,6 +110,12 @@ pub struct Hardening {
     pub ignore_ownership_in_bundle: bool,
     /// No more bytes than this are unpacked.
     pub archive_max_extraction_size: Option<u64>,
+    /// No more members than this are unpacked.
+    pub archive_max_members: Option<u64>,
+    /// A large bundle unpacks to no more than so many times its own size.
+    pub archive_max_ratio: Option<u64>,
+    /// Links of other users to directories that are not theirs are not followed on the way to a destination.
+    pub reject_untrusted_links_in_destination: bool,
 }
 
 /// Everything that the configuration file says, with defaults filled in.
@@ -258,6 +265,10 @@ impl Config {
                     .flag("reject_unsafe_permissions_in_bundle", false)?,
                 ignore_ownership_in_bundle: values.flag("ignore_ownership_in_bundle", false)?,
                 archive_max_extraction_size: values.size("archive_max_extraction_size")?,
+                archive_max_members: values.number("archive_max_members")?,
+                archive_max_ratio: values.number("archive_max_ratio")?,
+                reject_untrusted_links_in_destination: values
+                    .flag("reject_untrusted_links_in_destination", true)?,
             },
             notices: notices(map),
         };
@@ -369,6 +380,15 @@ impl Values<'_> {
         }
     }
 
+    /// A number of things, at least one.
+    fn number(&self, key: &str) -> Result<Option<u64>, ConfigError> {
+        let Some(text) = self.text(key) else { return Ok(None) };
+        match text.parse::<u64>() {
+            Ok(number) if number > 0 => Ok(Some(number)),
+            _ => Err(self.malformed(&format!("{key}: `{text}` is not a number of at least 1"))),
+        }
+    }
+
     /// Bytes, or a number with a unit: `500MB`, `1GiB` (AP-30).
     fn size(&self, key: &str) -> Result<Option<u64>, ConfigError> {
         let Some(text) = self.text(key) else { return Ok(None) };
@@ -454,6 +474,7 @@ mod tests {
         let config = load(":archive_max_extraction_size: 1GiB\n:kill_agent_max_wait_time_seconds: 999999\n");
         let config = config.expect("AP-30");
         assert_eq!(config.hardening.archive_max_extraction_size, Some(1 << 30));
+        assert!(load(":archive_max_ratio: 0\n").is_err() && load(":archive_max_members: many\n").is_err());
         assert_eq!(config.kill_agent_max_wait_time, Duration::from_hours(24), "AP-31");
     }
 }

@@ -12,7 +12,7 @@ use rustix::fs::FileType;
 use super::place::Places;
 use super::plan::{Account, Instruction, Plan};
 use super::record::{CleanupRecord, unfinished};
-use super::{FOLLOW, InstallError, InstallRequest, labels};
+use super::{InstallError, InstallRequest, labels};
 use crate::sys::directory::{Directory, Follow, Identity, Object, identity};
 use crate::sys::files::{is_root, open_without_following, set_mode};
 
@@ -105,7 +105,7 @@ impl<'a> Work<'a> {
             None
         };
         let made = plan.instructions.iter().filter_map(path_changed).map(|path| (path, None)).collect();
-        let places = Places::new(FOLLOW);
+        let places = Places::new(request.switches.follow());
         Ok(Self { archive, archive_dir: request.archive_dir, places, made })
     }
 

@@ -28,9 +28,6 @@ pub use error::InstallError;
 use crate::layout::{is_plain_name, write_atomically};
 use crate::sys::directory::Follow;
 
-/// A user who owns a directory on the way to a destination must not lead the agent to directories that are not his.
-const FOLLOW: Follow = Follow::Trusted;
-
 /// What hosts may refuse beyond the documented rules (AP-30, D-17).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Switches {
@@ -40,6 +37,17 @@ pub struct Switches {
     pub reject_symlink_permission_targets: bool,
     /// `reject_unconfined_selinux_in_bundle`: labels that lift SELinux's confinement.
     pub reject_unconfined_selinux: bool,
+    /// `reject_untrusted_links_in_destination`: links of other users on the way to a destination, to directories that
+    /// are not theirs.
+    pub reject_untrusted_links: bool,
+}
+
+impl Switches {
+    /// Which links on the way to a destination are followed: a user who owns a directory there must not lead the agent
+    /// to directories that are not his.
+    fn follow(self) -> Follow {
+        if self.reject_untrusted_links { Follow::Trusted } else { Follow::Always }
+    }
 }
 
 impl Default for Switches {
@@ -48,6 +56,7 @@ impl Default for Switches {
             reject_path_traversal: true,
             reject_symlink_permission_targets: true,
             reject_unconfined_selinux: false,
+            reject_untrusted_links: true,
         }
     }
 }
@@ -90,7 +99,7 @@ pub struct InstallReport {
 
 /// Runs the Install command. Blocks; call it off the runtime.
 pub fn install(request: &InstallRequest<'_>) -> Result<InstallReport, InstallError> {
-    let cleaned = cleanup(request.instructions_dir, request.group_id, FOLLOW)?;
+    let cleaned = cleanup(request.instructions_dir, request.group_id, request.switches.follow())?;
     let plan = plan::plan(request)?;
     let instructions = request.instructions_dir.join(format!("{}-install.json", request.group_id));
     record::write_instructions(&instructions, &plan.instructions)?;

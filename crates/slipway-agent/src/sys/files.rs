@@ -2,6 +2,7 @@
 
 use std::fs::{File, Permissions};
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::fs::{PermissionsExt as _, lchown};
 use std::path::{Path, PathBuf};
 
@@ -53,6 +54,15 @@ pub fn set_modified(path: &Path, seconds: i64, nanoseconds: u32) -> io::Result<(
 /// Writes everything that the file system below `path` still holds in memory.
 pub fn sync_filesystem(path: &Path) -> io::Result<()> {
     Ok(rustix::fs::syncfs(File::open(path)?)?)
+}
+
+/// How many bytes this process may still write to the file system of an open file or directory; `None` where that
+/// cannot be told.
+pub fn free_space(place: impl AsFd) -> Option<u64> {
+    let space = rustix::fs::fstatvfs(place).ok().filter(|space| space.f_blocks > 0)?;
+    // Some blocks are kept for root.
+    let blocks = if is_root() { space.f_bfree } else { space.f_bavail };
+    Some(blocks.saturating_mul(space.f_frsize))
 }
 
 /// The absolute path of a system program; never the caller's `PATH`.

@@ -14,10 +14,12 @@ mod zipfile;
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::layout::sync_directory;
 use crate::sys::files::{is_disk_full, sync_filesystem};
+use crate::sys::remove::remove_tree;
 use stage::Stage;
 
 /// The kinds of bundles of a Server deployment (AS-007).
@@ -49,8 +51,12 @@ impl BundleType {
 pub struct Limits {
     /// No more bytes than this are unpacked (`archive_max_extraction_size`).
     pub max_size: u64,
-    /// No more members than this are unpacked.
+    /// No more members than this are unpacked, directories on the way to them included (`archive_max_members`).
     pub max_members: u64,
+    /// A packed bundle unpacks to no more than so many times its own size (`archive_max_ratio`) …
+    pub max_ratio: u64,
+    /// … or to so many bytes: small bundles may unpack to any multiple of their size.
+    pub ratio_counts_from: u64,
     /// Refuse every symbolic link (`reject_symlinks_in_bundle`).
     pub reject_symlinks: bool,
     /// Refuse members and links that lead out (`reject_path_traversal_in_bundle`); without it a member
@@ -67,6 +73,8 @@ impl Default for Limits {
         Self {
             max_size: 100 << 30,
             max_members: 2_000_000,
+            max_ratio: 250,
+            ratio_counts_from: 1 << 30,
             reject_symlinks: false,
             reject_path_traversal: true,
             reject_unsafe_permissions: false,
@@ -160,17 +168,7 @@ fn staging_beside(destination: &Path) -> PathBuf {
 }
 
 fn remove(path: &Path) -> Result<(), UnpackError> {
-    let removed = match fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
-        Ok(_) => fs::remove_file(path),
-        Err(error) => Err(error),
-    };
-    match removed {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(UnpackError::Io { path: path.to_owned(), error })
-        }
-        _ => Ok(()),
-    }
+    remove_tree(path).map_err(|error| UnpackError::Io { path: path.to_owned(), error })
 }
 
 fn fill(
@@ -184,8 +182,16 @@ fn fill(
         let path = path.to_owned();
         move |error| write_error(&path, error)
     };
-    fs::create_dir_all(staging).map_err(io(staging))?;
-    let mut stage = Stage::new(staging, limits);
+    if let Some(parent) = staging.parent() {
+        fs::create_dir_all(parent).map_err(io(parent))?;
+    }
+    // Nobody else enters before everything has its owner: a user who got a directory first could exchange what is in it.
+    fs::DirBuilder::new().mode(0o700).create(staging).map_err(io(staging))?;
+    let packed = match kind {
+        BundleType::Directory => None,
+        _ => Some(fs::metadata(bundle).map_err(io(bundle))?.len()),
+    };
+    let mut stage = Stage::new(staging, limits, packed)?;
     match kind {
         BundleType::Zip => zipfile::extract(bundle, &mut stage)?,
         BundleType::Tar | BundleType::Tgz => tarball::extract(bundle, &mut stage)?,
@@ -198,6 +204,10 @@ fn fill(
     };
     let root = stripped.as_ref().map_or_else(|| staging.to_owned(), |name| staging.join(name));
     let (members, bytes) = stage.finish(&root)?;
+    if stripped.is_none() {
+        // Scripts of other users (`runas`) are in there.
+        fs::set_permissions(staging, fs::Permissions::from_mode(0o755)).map_err(io(staging))?;
+    }
     sync_filesystem(staging).map_err(io(staging))?;
     fs::rename(&root, destination).map_err(io(destination))?;
     if stripped.is_some() {

@@ -26,6 +26,9 @@ pub(super) fn extract(bundle: &Path, stage: &mut Stage<'_>) -> Result<(), Unpack
     let mut file = BufReader::with_capacity(128 * 1024, File::open(bundle).map_err(opened)?);
     // As tar itself does it: the content says whether it is compressed, not the name.
     let gzipped = file.fill_buf().map_err(opened)?.starts_with(GZIP_MAGIC);
+    // What is packed takes at least its own size, headers aside.
+    let size = file.get_ref().metadata().map_err(opened)?.len();
+    stage.check_space(if gzipped { size } else { size / 2 })?;
     if gzipped { extract_stream(Gunzip::new(file), stage) } else { extract_stream(file, stage) }
 }
 

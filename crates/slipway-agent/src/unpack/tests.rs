@@ -412,6 +412,115 @@ fn bombs_are_stopped_with_the_member_named() {
 }
 
 #[test]
+fn members_that_only_make_directories_count_as_what_they_make() {
+    let limits = Limits { max_members: 49, ..Limits::default() };
+    let host = Host::new();
+    let deep = "d/".repeat(49);
+    let error =
+        host.unpack_with(&tarball(&[file(&format!("{deep}f"), "")]), BundleType::Tar, &limits).unwrap_err();
+    assert!(refusal(&error).1.contains("more than 49 members"), "{error}");
+    host.left_nothing();
+    let listed: Vec<_> = (1..=49).map(|depth| directory(&"d/".repeat(depth))).collect();
+    let unpacked = host.unpack_with(&tarball(&listed), BundleType::Tar, &limits).unwrap();
+    assert_eq!(unpacked.members, 49, "a directory that is listed counts once");
+}
+
+#[test]
+fn a_tree_that_nobody_could_walk_is_refused() {
+    let host = Host::new();
+    let name = "x".repeat(256);
+    for (path, reason) in
+        [("d/".repeat(201), "too deep"), (format!("a/{name}"), "a name in its path is too long")]
+    {
+        let mut builder = Builder::new(Vec::new());
+        builder.append_pax_extensions([("path", path.as_bytes())]).unwrap();
+        let mut header = Header::new_ustar();
+        header.set_size(0);
+        header.set_mode(0o755);
+        header.set_cksum();
+        builder.append(&header, std::io::empty()).unwrap();
+        let error = host.unpack(&builder.into_inner().unwrap(), BundleType::Tar).unwrap_err();
+        assert!(refusal(&error).1.contains(reason), "{error}");
+        host.left_nothing();
+    }
+}
+
+#[test]
+fn a_small_bundle_does_not_unpack_to_a_disk_full_of_nothing() {
+    // A sparse member: a few hundred bytes that stand for a TiB.
+    let mut header = Header::new_gnu();
+    header.set_path("sparse").unwrap();
+    header.set_entry_type(EntryType::GNUSparse);
+    header.set_mode(0o644);
+    header.set_size(0);
+    let gnu = header.as_gnu_mut().unwrap();
+    gnu.realsize[..12].copy_from_slice(b"\x80\0\0\0\0\0\x01\0\0\0\0\0");
+    gnu.sparse[0].offset[..12].copy_from_slice(b"\x80\0\0\0\0\0\x01\0\0\0\0\0");
+    gnu.sparse[0].numbytes[..12].copy_from_slice(b"00000000000\0");
+    header.set_cksum();
+    let host = Host::new();
+    let bundle = tarball(&[header.as_bytes().to_vec()]);
+    let limits = Limits { ratio_counts_from: 2 << 20, ..Limits::default() };
+    let error = host.unpack_with(&bundle, BundleType::Tar, &limits).unwrap_err();
+    assert!(refusal(&error).1.contains("more than 250 times its size"), "{error}");
+    host.left_nothing();
+}
+
+#[test]
+fn an_archive_that_announces_too_many_members_is_not_even_read() {
+    let host = Host::new();
+    let members: Vec<_> = (0..60).map(|number| (format!("f{number}"), 0o644, "")).collect();
+    let members: Vec<_> = members.iter().map(|(name, mode, text)| (name.as_str(), *mode, *text)).collect();
+    let limits = Limits { max_members: 50, ..Limits::default() };
+    let error = host.unpack_with(&zip_of(&members), BundleType::Zip, &limits).unwrap_err().to_string();
+    assert!(error.contains("the archive has 60 members; more than 50 are not accepted"), "{error}");
+    host.left_nothing();
+}
+
+#[test]
+fn many_links_that_are_replaced_again_and_again_take_no_endless_time() {
+    let mut members: Vec<_> = (0..20_000).map(|number| link(&format!("l{number}"), "f")).collect();
+    members.extend((0..20_000).map(|number| file(&format!("l{number}"), "")));
+    let started = std::time::Instant::now();
+    Host::new().unpack(&tarball(&members), BundleType::Tar).unwrap();
+    assert!(started.elapsed() < std::time::Duration::from_secs(30), "not quadratic: {:?}", started.elapsed());
+}
+
+#[test]
+fn nobody_enters_a_revision_before_everything_in_it_has_its_owner() {
+    let host = Host::new();
+    let staging = host.directory.path().join(".deployment-archive.unpacking");
+    // The archive is a pipe: while it is open, the directory can be looked at.
+    let bundle = host.directory.path().join("bundle.tar");
+    rustix::fs::mknodat(rustix::fs::CWD, &bundle, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    let archive = host.archive();
+    let worker = {
+        let bundle = bundle.clone();
+        std::thread::spawn(move || unpack(&bundle, BundleType::Tar, &archive, &Limits::default()))
+    };
+    let mut pipe = fs::File::options().write(true).open(&bundle).unwrap();
+    pipe.write_all(&tarball(&[file("f", "x")])[..512]).unwrap();
+    assert_eq!(fs::metadata(&staging).unwrap().mode() & 0o7777, 0o700);
+    pipe.write_all(&tarball(&[file("f", "x")])[512..]).unwrap();
+    drop(pipe);
+    worker.join().unwrap().unwrap();
+    assert_eq!(fs::metadata(host.archive()).unwrap().mode() & 0o7777, 0o755, "runas");
+}
+
+#[test]
+fn directories_get_their_owners_from_the_deepest_up_and_the_last_entry_counts() {
+    let host = Host::new();
+    let members = [
+        directory("a/b/c/"),
+        directory("a/"),
+        member("a/", EntryType::Directory, "", 0o711, b""),
+        file("a/b/f", "x"),
+    ];
+    host.unpack(&tarball(&members), BundleType::Tar).unwrap();
+    assert_eq!(fs::metadata(host.archive().join("a")).unwrap().mode() & 0o7777, 0o711);
+}
+
+#[test]
 fn a_header_that_never_ends_does_not_fill_the_memory() {
     let mut header = Header::new_gnu();
     header.set_path("././@LongLink").unwrap();

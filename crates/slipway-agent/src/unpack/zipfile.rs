@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use jiff::civil;
@@ -23,7 +24,18 @@ const MAX_TARGET: u64 = 4096;
 
 pub(super) fn extract(bundle: &Path, stage: &mut Stage<'_>) -> Result<(), UnpackError> {
     let file = File::open(bundle).map_err(|error| UnpackError::Io { path: bundle.to_owned(), error })?;
+    // The library reads the whole directory of the archive into memory.
+    if let Some(members) = declared_members(&file).map_err(|error| damaged(&error))?
+        && members > stage.limits.max_members
+    {
+        return Err(UnpackError::Zip(format!(
+            "the archive has {members} members; more than {} are not accepted",
+            stage.limits.max_members
+        )));
+    }
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|error| damaged(&error))?;
+    let size = archive.decompressed_size().unwrap_or(0);
+    stage.check_space(u64::try_from(size).unwrap_or(u64::MAX))?;
     for index in 0..archive.len() {
         let raw = archive.by_index_raw(index).map_err(|error| damaged(&error))?;
         let name = raw.name_raw().to_owned();
@@ -33,6 +45,39 @@ pub(super) fn extract(bundle: &Path, stage: &mut Stage<'_>) -> Result<(), Unpack
         extract_entry(entry, &name, stage)?;
     }
     Ok(())
+}
+
+/// What the end of the archive says about the number of members.
+fn declared_members(file: &File) -> io::Result<Option<u64>> {
+    const END: &[u8] = b"PK\x05\x06";
+    const LOCATOR: &[u8] = b"PK\x06\x07";
+    const END_64: &[u8] = b"PK\x06\x06";
+    /// The end itself, a comment of any length, and the locator of the long form.
+    const TAIL: u64 = 22 + 65_535 + 20;
+    let length = file.metadata()?.len();
+    let start = length.saturating_sub(TAIL);
+    let mut tail = vec![0; usize::try_from(length - start).unwrap_or_default()];
+    file.read_exact_at(&mut tail, start)?;
+    let number = |bytes: &[u8], at: usize, size: usize| {
+        let bytes = bytes.get(at..at + size)?;
+        Some(bytes.iter().rev().fold(0_u64, |number, byte| number << 8 | u64::from(*byte)))
+    };
+    // Something in the comment may look like an end too: the highest number counts.
+    let mut most = None;
+    for at in (0..tail.len().saturating_sub(3)).filter(|at| tail[*at..].starts_with(END)) {
+        let mut members = number(&tail, at + 10, 2);
+        if let Some(locator) = at.checked_sub(20)
+            && tail[locator..].starts_with(LOCATOR)
+            && let Some(place) = number(&tail, locator + 8, 8)
+        {
+            let mut long = [0; 40];
+            if file.read_exact_at(&mut long, place).is_ok() && long.starts_with(END_64) {
+                members = number(&long, 32, 8);
+            }
+        }
+        most = most.max(members);
+    }
+    Ok(most)
 }
 
 fn damaged(error: &impl std::fmt::Display) -> UnpackError {

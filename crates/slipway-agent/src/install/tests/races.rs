@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::super::execute::Work;
 use super::super::plan::{Instruction, plan};
-use super::{Host, InstallError, write};
+use super::{Host, InstallError, Switches, write};
 use crate::sys::files::is_root;
 
 const ALL: &str = "files:\n  - source: /\n    destination: SRV/app\n";
@@ -78,6 +78,11 @@ fn a_directory_that_became_a_link_is_neither_emptied_nor_filled() {
     }
     assert_eq!(fs::read_to_string(host.path("etc/passwd")).unwrap(), "of the system", "D-14");
     assert_eq!(fs::read_dir(host.path("etc")).unwrap().count(), 2, "nothing was put there");
+
+    let switches = Switches { reject_untrusted_links: false, ..Switches::default() };
+    let host = Host { switches, ..host };
+    host.install("files:\n  - source: /\n    destination: SRV/above/new\n").unwrap();
+    assert!(host.path("etc/new/passwd").exists(), "the administrator has allowed it");
 }
 
 #[test]
