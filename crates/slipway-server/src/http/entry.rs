@@ -150,7 +150,7 @@ impl Entry {
         let caller = self.authenticator.authenticate(&self.control, &self.metrics, &claim).await?;
         Span::current().record("caller", caller.principal.arn.as_str());
         // Signed is what was sent; what it holds is looked at only once its sender is known.
-        let body = body::content(&parts.headers, body)?;
+        let body = body.content(&parts.headers)?;
         let context = RequestContext { control: Arc::clone(&self.control), caller };
         let form = if parts.method == Method::GET {
             parts.uri.query().unwrap_or_default().as_bytes()
