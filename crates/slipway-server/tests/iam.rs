@@ -276,6 +276,9 @@ async fn delegated_administration_ends_where_the_condition_keys_of_iam_say() {
         ("Tags.member.2.Value", ""),
     ];
     let inline = |user| [("UserName", user), ("PolicyName", "x"), ("PolicyDocument", READ)];
+    // A parameter that the action does not know is no way around.
+    let [name, policy_name, document] = inline("deputy");
+    let smuggled = [name, policy_name, document, ("PermissionsBoundary", READER)];
     for (action, parameters, status) in [
         ("AttachUserPolicy", &[("UserName", "deputy"), ("PolicyArn", ADMINISTRATOR)][..], 403),
         ("AttachUserPolicy", &[("UserName", "deputy"), ("PolicyArn", READER)], 200),
@@ -284,6 +287,7 @@ async fn delegated_administration_ends_where_the_condition_keys_of_iam_say() {
         ("CreateUser", &bounded, 200),
         ("PutUserPolicy", &inline("u"), 200),
         ("PutUserPolicy", &inline("deputy"), 403),
+        ("PutUserPolicy", &smuggled, 403),
         ("CreateAccessKey", &[("UserName", "core")], 403),
         ("CreateAccessKey", &[("UserName", "u")], 200),
     ] {
