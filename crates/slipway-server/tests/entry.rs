@@ -102,7 +102,7 @@ async fn what_nobody_serves_is_said_in_the_dialect_of_the_client() {
     assert!(answer.body.contains("https://sts.amazonaws.com/doc/2011-06-15/"), "{answer:?}");
 
     let cbor = Call {
-        path: "/service/CodeDeploy_20141006/operation/ListApplications".to_owned(),
+        path: "/service/CodeDeploy_20141006/operation/Fly".to_owned(),
         headers: vec![("smithy-protocol", "rpc-v2-cbor".to_owned())],
         ..codedeploy("ListApplications", "")
     };
