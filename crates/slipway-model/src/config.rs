@@ -117,6 +117,12 @@ pub struct DeploymentConfig {
 /// The configuration that a Server group has when none is named (CF-101).
 pub const DEFAULT_SERVER_CONFIG: &str = "CodeDeployDefault.OneAtATime";
 
+/// The configuration that a Lambda group has when none is named (CF-102).
+pub const DEFAULT_LAMBDA_CONFIG: &str = "CodeDeployDefault.LambdaAllAtOnce";
+
+/// The configuration that an ECS group has when none is named (CF-102).
+pub const DEFAULT_ECS_CONFIG: &str = "CodeDeployDefault.ECSAllAtOnce";
+
 /// Prefix of the predefined names; nobody else may use it (CF-105).
 pub const PREDEFINED_PREFIX: &str = "CodeDeployDefault.";
 

@@ -148,6 +148,8 @@ pub fn codedeploy_resources(call: &Call<'_>) -> Vec<String> {
         | "ListDeploymentInstances"
         | "ListDeploymentTargets"
         | "ListDeployments"
+        // The guide asks for an instance (DP-735), which the call does not name; its group is what is meant (05 A-18).
+        | "SkipWaitTimeForInstanceTermination"
         | "StopDeployment"
         | "UpdateDeploymentGroup" => call.group_arns(),
         "CreateDeploymentConfig" | "DeleteDeploymentConfig" | "GetDeploymentConfig" => {
@@ -164,8 +166,6 @@ pub fn codedeploy_resources(call: &Call<'_>) -> Vec<String> {
         | "RemoveTagsFromOnPremisesInstances" => {
             call.instances.iter().map(|name| call.arn(&format!("instance:{name}"))).collect()
         }
-        // The guide asks for an instance that the call does not name (DP-735): the deployment is on all of them.
-        "SkipWaitTimeForInstanceTermination" => vec![call.arn("instance:*")],
         "BatchGetOnPremisesInstances" | "ListGitHubAccountTokenNames" | "ListOnPremisesInstances" => {
             vec![call.arn("*")]
         }
@@ -243,7 +243,7 @@ mod tests {
             ("GetDeploymentTarget", vec!["deploymentgroup:A/G"]),
             ("ListDeploymentConfigs", vec!["deploymentconfig:*"]),
             ("ListDeploymentGroups", vec!["deploymentgroup:A/*"]),
-            ("SkipWaitTimeForInstanceTermination", vec!["instance:*"]),
+            ("SkipWaitTimeForInstanceTermination", vec!["deploymentgroup:A/G"]),
             ("TagResource", vec!["deploymentgroup:A/G"]),
         ] {
             let expected: Vec<String> = expected.iter().map(|rest| format!("{P}{rest}")).collect();

@@ -1,13 +1,14 @@
 //! Applications (CF-150..CF-164).
 
+use slipway_auth::resource::Call;
 use slipway_model::config::ComputePlatform;
 use slipway_model::resources::Application;
 use slipway_store::{ChangeSet, CommitError, Kind, Write};
 use slipway_wire::codedeploy as wire;
 use slipway_wire::{ApiError, ErrorKind};
 
-use super::common::{application_name, document, read_document};
-use super::{convert, groups};
+use super::common::{application_name, batch, document, read_document};
+use super::{convert, groups, renames, tags};
 use crate::access::RequestContext;
 use crate::error::{self, api};
 
@@ -18,8 +19,7 @@ pub(super) async fn create(
     let name = application_name(input.application_name.as_deref())?;
     context.authorize_application("CreateApplication", name).await?;
     let platform = platform(input.compute_platform.as_deref())?;
-    let tags =
-        convert::tags(input.tags.as_deref().unwrap_or_default(), ErrorKind::InvalidTagsToAddException)?;
+    let tags = tags::at_creation(input.tags)?;
     let key = context.key(Kind::Application, "", name);
     let exists = || {
         api(
@@ -54,18 +54,15 @@ pub(super) async fn create(
     }
 }
 
-fn platform(given: Option<&str>) -> Result<ComputePlatform, ApiError> {
-    match given.map(|text| (text, ComputePlatform::parse(text))) {
-        None | Some((_, Some(ComputePlatform::Server))) => Ok(ComputePlatform::Server),
-        Some((text, Some(_))) => api(
+/// CF-150: Server unless another one is named.
+pub(super) fn platform(given: Option<&str>) -> Result<ComputePlatform, ApiError> {
+    let Some(given) = given else { return Ok(ComputePlatform::Server) };
+    ComputePlatform::parse(given).ok_or_else(|| {
+        ApiError::new(
             ErrorKind::InvalidComputePlatformException,
-            format!("The compute platform {text} is not available in this version of Slipway; Server is."),
-        ),
-        Some((text, None)) => api(
-            ErrorKind::InvalidComputePlatformException,
-            format!("computePlatform {text:?} is none of Server, Lambda, ECS."),
-        ),
-    }
+            format!("computePlatform {given:?} is none of Server, Lambda, ECS."),
+        )
+    })
 }
 
 pub(super) async fn get(
@@ -75,16 +72,72 @@ pub(super) async fn get(
     let name = application_name(input.application_name.as_deref())?;
     context.authorize_application("GetApplication", name).await?;
     let application = context.application(name).await?.value;
-    Ok(wire::GetApplicationOutput {
-        application: Some(wire::ApplicationInfo {
-            application_id: Some(application.id),
-            application_name: Some(application.name),
-            create_time: Some(convert::time(application.created)),
-            linked_to_git_hub: Some(false),
-            git_hub_account_name: None,
-            compute_platform: Some(application.platform.as_str().to_owned()),
-        }),
-    })
+    Ok(wire::GetApplicationOutput { application: Some(to_wire(application)) })
+}
+
+fn to_wire(application: Application) -> wire::ApplicationInfo {
+    wire::ApplicationInfo {
+        application_id: Some(application.id),
+        application_name: Some(application.name),
+        create_time: Some(convert::time(application.created)),
+        linked_to_git_hub: Some(false),
+        git_hub_account_name: None,
+        compute_platform: Some(application.platform.as_str().to_owned()),
+    }
+}
+
+/// All or nothing (CF-162): the answer has no place for the name of one that is missing.
+pub(super) async fn batch_get(
+    context: &RequestContext,
+    input: wire::BatchGetApplicationsInput,
+) -> Result<wire::BatchGetApplicationsOutput, ApiError> {
+    let names = batch(
+        input.application_names,
+        ErrorKind::ApplicationNameRequiredException,
+        "applicationNames",
+        context.batch_of_names(),
+    )?;
+    context.permit(context.call("BatchGetApplications")).await?;
+    for name in &names {
+        application_name(Some(name))?;
+    }
+    let mut found = Vec::with_capacity(names.len());
+    for name in &names {
+        found.push(to_wire(context.application(name).await?.value));
+    }
+    Ok(wire::BatchGetApplicationsOutput { applications_info: Some(found) })
+}
+
+/// Renames an application; groups, revisions and deployments stay with it (CF-163).
+pub(super) async fn update(
+    context: &RequestContext,
+    input: wire::UpdateApplicationInput,
+) -> Result<(), ApiError> {
+    let name = application_name(input.application_name.as_deref())?;
+    let new = input.new_application_name.as_deref().map(|new| application_name(Some(new))).transpose()?;
+    context
+        .permit(Call { application: Some(name), new_application: new, ..context.call("UpdateApplication") })
+        .await?;
+    let application = context.application(name).await?;
+    let Some(new) = new.filter(|new| *new != name) else { return Ok(()) };
+    let renamed = Application { name: new.to_owned(), ..application.value };
+    let mut change = ChangeSet::new()
+        .with(Write::Delete { key: application.key, version: Some(application.version) })
+        .with(Write::Insert(document(context.key(Kind::Application, "", new), &renamed, 0)));
+    renames::note(context, &mut change, &renamed.id, |names| names.application = Some(new.to_owned()))
+        .await?;
+    match context.control.store.commit(change).await {
+        Ok(()) => Ok(()),
+        Err(CommitError::Exists { key: Some(key), .. }) if key.kind == Kind::Application => api(
+            ErrorKind::ApplicationAlreadyExistsException,
+            format!("Application already exists with the name: {new}"),
+        ),
+        Err(CommitError::Conflict { .. } | CommitError::Exists { .. }) => api(
+            ErrorKind::ApplicationDoesNotExistException,
+            format!("Application {name} was deleted or changed meanwhile; nothing was renamed."),
+        ),
+        Err(other) => Err(error::commit(other)),
+    }
 }
 
 pub(super) async fn list(
@@ -126,6 +179,7 @@ pub(super) async fn delete(
             groups::forget(context, &mut change, &read_document(group)?);
         }
     }
+    renames::forget(context, &mut change, id);
     for kind in [Kind::DeploymentGroup, Kind::GroupHistory, Kind::Revision] {
         change.push(Write::DeleteChildren { partition: context.partition(), kind, parent: id.clone() });
     }

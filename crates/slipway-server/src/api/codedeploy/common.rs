@@ -12,6 +12,9 @@ use slipway_wire::{ApiError, ErrorKind};
 use crate::access::RequestContext;
 use crate::error::{self, api};
 
+/// Most deployments, revisions or targets that one batch call may ask for (DP-101, CF-365, DP-107).
+pub(super) const BATCH: usize = 25;
+
 /// Names on one page of a list.
 pub(super) const PAGE: usize = 100;
 
@@ -209,7 +212,7 @@ pub(super) fn required<'a>(
     }
 }
 
-fn valid_name<'a>(name: &'a str, kind: ErrorKind, member: &str) -> Result<&'a str, ApiError> {
+pub(super) fn valid_name<'a>(name: &'a str, kind: ErrorKind, member: &str) -> Result<&'a str, ApiError> {
     if is_valid_resource_name(name) {
         Ok(name)
     } else {
@@ -225,4 +228,28 @@ fn valid_name<'a>(name: &'a str, kind: ErrorKind, member: &str) -> Result<&'a st
 /// A deployment configuration name, checked for its form only.
 pub(super) fn config_name(name: &str) -> Result<&str, ApiError> {
     valid_name(name, ErrorKind::InvalidDeploymentConfigNameException, "deploymentConfigName")
+}
+
+/// What a batch call asks for: at least one, at most `limit`.
+pub(super) fn batch<T>(
+    given: Option<Vec<T>>,
+    missing: ErrorKind,
+    member: &str,
+    limit: usize,
+) -> Result<Vec<T>, ApiError> {
+    match given {
+        Some(given) if given.len() > limit => api(
+            ErrorKind::BatchLimitExceededException,
+            format!("{member} has {} elements; at most {limit} are allowed in one call.", given.len()),
+        ),
+        Some(given) if !given.is_empty() => Ok(given),
+        _ => api(missing, format!("{member} needs at least one element.")),
+    }
+}
+
+impl RequestContext {
+    /// Most names of applications, groups or instances that one batch call may ask for (Q20).
+    pub(super) fn batch_of_names(&self) -> usize {
+        self.control.settings.quotas.batch_size as usize
+    }
 }

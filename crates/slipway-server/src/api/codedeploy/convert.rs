@@ -2,7 +2,6 @@
 
 use slipway_model::deployment::{AutoRollback, AutoRollbackEvent};
 use slipway_model::lifecycle::{Diagnostics, LifecycleEvent};
-use slipway_model::revision::Revision;
 use slipway_model::tags::{Tag, TagFilter, TagSelection};
 use slipway_wire::codedeploy as wire;
 use slipway_wire::{ApiError, ErrorKind};
@@ -86,119 +85,6 @@ pub(super) fn selection_to_wire(
     }
 }
 
-/// A revision on the wire.
-pub(super) fn revision_to_wire(revision: &Revision) -> wire::RevisionLocation {
-    let mut location = wire::RevisionLocation::default();
-    match revision {
-        Revision::S3 { bucket, key, bundle_type, version, e_tag } => {
-            location.revision_type = Some("S3".to_owned());
-            location.s3_location = Some(wire::S3Location {
-                bucket: Some(bucket.clone()),
-                key: Some(key.clone()),
-                bundle_type: Some(bundle_type.clone()),
-                version: version.clone(),
-                e_tag: e_tag.clone(),
-            });
-        }
-        Revision::GitHub { repository, commit_id } => {
-            location.revision_type = Some("GitHub".to_owned());
-            location.git_hub_location = Some(wire::GitHubLocation {
-                repository: Some(repository.clone()),
-                commit_id: Some(commit_id.clone()),
-            });
-        }
-        // The content is identified by its hash; GetApplicationRevision returns it (DP-025).
-        Revision::AppSpecContent { sha256, as_string, .. } => {
-            let sha256 = Some(sha256.clone());
-            if *as_string {
-                location.revision_type = Some("String".to_owned());
-                location.string = Some(wire::RawString { content: None, sha256 });
-            } else {
-                location.revision_type = Some("AppSpecContent".to_owned());
-                location.app_spec_content = Some(wire::AppSpecContent { content: None, sha256 });
-            }
-        }
-    }
-    location
-}
-
-/// Reads the revision of a call to a Server application (CF-320..CF-330, DP-020..DP-028).
-pub(super) fn server_revision(location: Option<&wire::RevisionLocation>) -> Result<Revision, ApiError> {
-    let Some(location) = location else {
-        return api(ErrorKind::RevisionRequiredException, "revision is required.");
-    };
-    let invalid = |message: String| api(ErrorKind::InvalidRevisionException, message);
-    let given = [
-        ("s3Location", location.s3_location.is_some()),
-        ("gitHubLocation", location.git_hub_location.is_some()),
-        ("string", location.string.is_some()),
-        ("appSpecContent", location.app_spec_content.is_some()),
-    ];
-    let given: Vec<&str> = given.iter().filter(|(_, present)| *present).map(|(name, _)| *name).collect();
-    if given.len() > 1 {
-        return invalid(format!("A revision has one location; {} were given.", given.join(" and ")));
-    }
-    match location.revision_type.as_deref() {
-        Some("S3") => s3_revision(location.s3_location.as_ref()),
-        Some("GitHub") => github_revision(location.git_hub_location.as_ref()),
-        Some(other @ ("String" | "AppSpecContent")) => invalid(format!(
-            "revisionType {other} is for AWS Lambda and Amazon ECS; a Server application takes S3 or GitHub."
-        )),
-        Some(other) => {
-            invalid(format!("revisionType {other:?} is none of S3, GitHub, String, AppSpecContent."))
-        }
-        None => invalid("revisionType is required: S3 or GitHub.".to_owned()),
-    }
-}
-
-fn s3_revision(location: Option<&wire::S3Location>) -> Result<Revision, ApiError> {
-    let invalid = |message: String| api(ErrorKind::InvalidRevisionException, message);
-    let Some(s3) = location else {
-        return invalid("s3Location is required with revisionType S3.".to_owned());
-    };
-    let part = |value: &Option<String>, name: &str| match value {
-        Some(value) if !value.is_empty() => Ok(value.clone()),
-        _ => {
-            Err(ApiError::new(ErrorKind::InvalidRevisionException, format!("s3Location.{name} is required.")))
-        }
-    };
-    let bundle_type = part(&s3.bundle_type, "bundleType")?;
-    if !["zip", "tar", "tgz"].contains(&bundle_type.as_str()) {
-        return invalid(format!(
-            "s3Location.bundleType {bundle_type:?} is not for a Server application: use zip, tar or tgz."
-        ));
-    }
-    Ok(Revision::S3 {
-        bucket: part(&s3.bucket, "bucket")?,
-        key: part(&s3.key, "key")?,
-        bundle_type,
-        version: s3.version.clone().filter(|v| !v.is_empty()),
-        e_tag: s3.e_tag.as_deref().map(|tag| tag.trim_matches('"').to_owned()).filter(|t| !t.is_empty()),
-    })
-}
-
-fn github_revision(location: Option<&wire::GitHubLocation>) -> Result<Revision, ApiError> {
-    let invalid = |message: &str| api(ErrorKind::InvalidRevisionException, message);
-    let Some(github) = location else {
-        return invalid("gitHubLocation is required with revisionType GitHub.");
-    };
-    let repository = github.repository.as_deref().unwrap_or_default();
-    let word = |part: &str| {
-        !part.is_empty()
-            && part != "."
-            && part != ".."
-            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
-    };
-    if !repository.split_once('/').is_some_and(|(owner, name)| word(owner) && word(name)) {
-        return invalid("gitHubLocation.repository must be owner/name.");
-    }
-    let commit = github.commit_id.as_deref().unwrap_or_default();
-    if commit.len() != 40 || !commit.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return invalid("gitHubLocation.commitId must be the full commit id: 40 hexadecimal digits.");
-    }
-    Ok(Revision::GitHub { repository: repository.to_owned(), commit_id: commit.to_owned() })
-}
-
 /// Reads rollback settings (DP-210, DP-215).
 pub(super) fn auto_rollback(given: &wire::AutoRollbackConfiguration) -> Result<AutoRollback, ApiError> {
     let enabled = given.enabled.unwrap_or(false);
@@ -221,13 +107,27 @@ pub(super) fn auto_rollback(given: &wire::AutoRollbackConfiguration) -> Result<A
             "autoRollbackConfiguration with enabled true needs at least one event.",
         );
     }
-    if enabled {
-        return api(
-            ErrorKind::InvalidAutoRollbackConfigException,
-            "Automatic rollback is not available in this version of Slipway: send enabled false, and deploy the earlier revision again after a failure.",
-        );
-    }
     Ok(AutoRollback { enabled, events })
+}
+
+/// A selection of EC2 instances in the form in which it was given.
+pub(super) fn ec2_selection_to_wire(
+    selection: &TagSelection,
+) -> (Option<Vec<wire::EC2TagFilter>>, Option<wire::EC2TagSet>) {
+    let filter = |filter: wire::TagFilter| wire::EC2TagFilter {
+        key: filter.key,
+        value: filter.value,
+        r#type: filter.r#type,
+    };
+    let filters = |filters: Vec<wire::TagFilter>| filters.into_iter().map(filter).collect::<Vec<_>>();
+    let (flat, set) = selection_to_wire(selection);
+    let groups = set.and_then(|set| set.on_premises_tag_set_list);
+    (
+        flat.map(filters),
+        groups.map(|groups| wire::EC2TagSet {
+            ec2_tag_set_list: Some(groups.into_iter().map(filters).collect()),
+        }),
+    )
 }
 
 /// Rollback settings on the wire.

@@ -2,7 +2,7 @@
 
 use slipway_auth::resource::Call;
 use slipway_engine::deployment::DeploymentEvent;
-use slipway_model::config::{ComputePlatform, MinimumHealthyHosts};
+use slipway_model::config::ComputePlatform;
 use slipway_model::deployment::DeploymentRecord;
 use slipway_model::resources::{
     Application, DeploymentGroup, GroupHistory, PastDeployment, RegisteredRevision,
@@ -14,8 +14,11 @@ use slipway_store::{ChangeSet, CommitError, DeploymentQuery, DeploymentRow, Kind
 use slipway_wire::codedeploy as wire;
 use slipway_wire::{ApiError, ErrorKind};
 
-use super::common::{PAGE, Stored, application_name, deployment_id, document, group_name, required};
-use super::{configs, convert, revisions};
+use super::common::{
+    BATCH, PAGE, Stored, application_name, batch, deployment_id, document, group_name, required,
+};
+use super::locations::{self, Inline};
+use super::{configs, convert, group_rules, group_settings, group_wire, honour, renames, revisions};
 use crate::access::RequestContext;
 use crate::clock::random;
 use crate::error::{self, api};
@@ -39,23 +42,32 @@ pub(super) async fn create(
             application: Some(application_name),
             group: Some(group_name),
             config: Some(config_name),
+            overrides_alarms: input.override_alarm_configuration.is_some(),
             ..context.call("CreateDeployment")
         })
         .await?;
     let description = revisions::description(input.description.clone())?;
     refuse_later_features(&input)?;
-    let revision = convert::server_revision(input.revision.as_ref())?;
+    let revision = locations::read(application.value.platform, input.revision.as_ref(), Inline::Content)?;
     check_revision(context, &revision).await?;
     let file_exists_behavior = file_exists_behavior(input.file_exists_behavior.as_deref())?;
     check_limit(context).await?;
 
-    let (config_name, minimum) = configuration(context, config_name).await?;
+    let quotas = &context.control.settings.quotas;
+    let config = configs::find(context, config_name).await?.value;
+    group_rules::check(application.value.platform, &group.value, &config)?;
     let history = load_history(context, &application.value, &group.value).await?;
     let auto_rollback = match &input.auto_rollback_configuration {
         Some(given) => Some(convert::auto_rollback(given)?),
         None => group.value.auto_rollback.clone(),
     };
-    let quotas = &context.control.settings.quotas;
+    let given_alarms = input.override_alarm_configuration.as_ref();
+    let override_alarms = given_alarms.map(|given| group_settings::read_alarms(given, quotas)).transpose()?;
+    let alarms = override_alarms.as_ref().or(group.value.settings.alarms.as_ref());
+    honour::check(application.value.platform, &group.value, alarms, auto_rollback.as_ref())?;
+    let minimum = config.minimum_healthy_hosts.ok_or_else(|| {
+        error::internal(format_args!("deployment configuration {} has no minimum", config.name))
+    })?;
     let record = DeploymentRecord {
         id: DeploymentId::from_random(random()),
         scope: context.caller.scope.clone(),
@@ -63,7 +75,7 @@ pub(super) async fn create(
         application_name: application.value.name.clone(),
         group_id: group.value.id.clone(),
         group_name: group.value.name.clone(),
-        config_name,
+        config_name: config.name,
         minimum_healthy_hosts: minimum,
         revision,
         previous_revision: history.value.target_revision.clone(),
@@ -75,6 +87,7 @@ pub(super) async fn create(
         file_exists_behavior,
         on_premises: group.value.on_premises.clone(),
         auto_rollback,
+        override_alarms,
         service_role_arn: group.value.service_role_arn.clone(),
         max_instances: quotas.instances_per_deployment,
         pick_up_limit_ms: i64::from(quotas.pick_up_minutes) * 60_000,
@@ -201,9 +214,6 @@ fn refuse_later_features(input: &wire::CreateDeploymentInput) -> Result<(), ApiE
             "updateOutdatedInstancesOnly true",
         );
     }
-    if input.override_alarm_configuration.is_some() {
-        return later(ErrorKind::InvalidAlarmConfigException, "overrideAlarmConfiguration");
-    }
     if input.ec2_deployment_options.is_some() {
         return later(ErrorKind::InvalidAutoScalingGroupProcessToSuspendException, "ec2DeploymentOptions");
     }
@@ -256,40 +266,40 @@ async fn check_limit(context: &RequestContext) -> Result<(), ApiError> {
     Ok(())
 }
 
-async fn configuration(
-    context: &RequestContext,
-    name: &str,
-) -> Result<(String, MinimumHealthyHosts), ApiError> {
-    let config = configs::find(context, name).await?;
-    match (config.platform, config.minimum_healthy_hosts) {
-        (ComputePlatform::Server, Some(minimum)) => Ok((config.name, minimum)),
-        _ => api(
-            ErrorKind::InvalidDeploymentConfigNameException,
-            format!(
-                "Deployment configuration {name} is for the compute platform {}, the application is for Server.",
-                config.platform.as_str()
-            ),
-        ),
-    }
-}
-
 /// A deployment of the caller's account and region, authorised on its group (DP-741).
 pub(super) async fn load(
     context: &RequestContext,
     action: &str,
     id: &DeploymentId,
 ) -> Result<(DeploymentRow, DeploymentRecord), ApiError> {
+    let found = find(context, id).await;
+    match &found {
+        Ok((_, record)) => {
+            context.authorize_group(action, &record.application_name, &record.group_name).await?;
+        }
+        // Whoever may see no deployment at all learns nothing from this answer either.
+        Err(error) if error.kind == ErrorKind::DeploymentDoesNotExistException => {
+            context.authorize_group(action, "*", "*").await?;
+        }
+        Err(_) => {}
+    }
+    found
+}
+
+/// A deployment of the caller's account and region, under the names that its application and group have now.
+pub(super) async fn find(
+    context: &RequestContext,
+    id: &DeploymentId,
+) -> Result<(DeploymentRow, DeploymentRecord), ApiError> {
     let row = context.control.store.deployment(id).await.map_err(error::read)?;
     let Some(row) = row.filter(|row| row.scope == context.caller.scope) else {
-        // Whoever may see no deployment at all learns nothing from this answer either.
-        context.authorize_group(action, "*", "*").await?;
         return api(
             ErrorKind::DeploymentDoesNotExistException,
             format!("The deployment {id} could not be found"),
         );
     };
-    let record = record_of(&row).map_err(error::internal)?;
-    context.authorize_group(action, &record.application_name, &record.group_name).await?;
+    let mut record = record_of(&row).map_err(error::internal)?;
+    renames::bring_up_to_date(context, &mut record).await?;
     Ok((row, record))
 }
 
@@ -299,19 +309,51 @@ pub(super) async fn get(
 ) -> Result<wire::GetDeploymentOutput, ApiError> {
     let id = deployment_id(input.deployment_id.as_deref())?;
     let (row, record) = load(context, "GetDeployment", &id).await?;
-    let machine = machine_of(&row).map_err(error::internal)?;
+    Ok(wire::GetDeploymentOutput { deployment_info: Some(to_wire(&row, record)?) })
+}
+
+/// Deployments that there are; an id that there is not is left out, since the model has no error for it (DP-101).
+pub(super) async fn batch_get(
+    context: &RequestContext,
+    input: wire::BatchGetDeploymentsInput,
+) -> Result<wire::BatchGetDeploymentsOutput, ApiError> {
+    let ids = batch(input.deployment_ids, ErrorKind::DeploymentIdRequiredException, "deploymentIds", BATCH)?;
+    let ids = ids.iter().map(|id| deployment_id(Some(id))).collect::<Result<Vec<_>, _>>()?;
+    let mut found = Vec::with_capacity(ids.len());
+    for id in &ids {
+        match find(context, id).await {
+            Ok(deployment) => found.push(deployment),
+            Err(error) if error.kind == ErrorKind::DeploymentDoesNotExistException => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let mut groups: Vec<(&str, &str)> = found
+        .iter()
+        .map(|(_, record)| (record.application_name.as_str(), record.group_name.as_str()))
+        .collect();
+    if groups.is_empty() {
+        // As for a single one: whoever may see no deployment at all learns nothing from the answer.
+        groups.push(("*", "*"));
+    }
+    context.permit(Call { groups: &groups, ..context.call("BatchGetDeployments") }).await?;
+    let infos = found.into_iter().map(|(row, record)| to_wire(&row, record)).collect::<Result<_, _>>()?;
+    Ok(wire::BatchGetDeploymentsOutput { deployments_info: Some(infos) })
+}
+
+fn to_wire(row: &DeploymentRow, record: DeploymentRecord) -> Result<wire::DeploymentInfo, ApiError> {
+    let machine = machine_of(row).map_err(error::internal)?;
     let counters = machine.counters();
     let error_information = machine.error().map(|e| wire::ErrorInformation {
         code: Some(e.code.as_str().to_owned()),
         message: Some(e.message.clone()),
     });
-    let info = wire::DeploymentInfo {
+    Ok(wire::DeploymentInfo {
         application_name: Some(record.application_name),
         deployment_group_name: Some(record.group_name),
         deployment_config_name: Some(record.config_name),
-        deployment_id: Some(id.to_string()),
-        previous_revision: record.previous_revision.as_ref().map(convert::revision_to_wire),
-        revision: Some(convert::revision_to_wire(&record.revision)),
+        deployment_id: Some(row.id.to_string()),
+        previous_revision: record.previous_revision.as_ref().map(locations::to_wire),
+        revision: Some(locations::to_wire(&record.revision)),
         status: Some(machine.status().as_str().to_owned()),
         error_information,
         create_time: Some(convert::time(record.created)),
@@ -333,12 +375,12 @@ pub(super) async fn get(
         deployment_style: Some(convert::in_place_style()),
         instance_termination_wait_time_started: Some(false),
         file_exists_behavior: Some(record.file_exists_behavior.as_str().to_owned()),
+        override_alarm_configuration: record.override_alarms.as_ref().map(group_wire::alarms),
         deployment_mode: Some("STANDARD".to_owned()),
         deployment_status_messages: Some(Vec::new()),
         compute_platform: Some(ComputePlatform::Server.as_str().to_owned()),
         ..wire::DeploymentInfo::default()
-    };
-    Ok(wire::GetDeploymentOutput { deployment_info: Some(info) })
+    })
 }
 
 /// Newest first (TU-05).
@@ -368,6 +410,16 @@ pub(super) async fn list(
         return api(ErrorKind::InvalidTimeRangeException, "createTimeRange: start is later than end.");
     }
     let after = context.read_page_token(&list, input.next_token.as_deref())?;
+    match input.external_id.as_deref() {
+        None => {}
+        Some("") => {
+            return api(ErrorKind::InvalidExternalIdException, "externalId must not be empty.");
+        }
+        // Only CloudFormation gives deployments such an id (DP-082), and there are none of these.
+        Some(_) => {
+            return Ok(wire::ListDeploymentsOutput { deployments: Some(Vec::new()), next_token: None });
+        }
+    }
     let query = DeploymentQuery {
         scope: context.caller.scope.clone(),
         application_id,
@@ -399,12 +451,6 @@ async fn list_filter(
     context: &RequestContext,
     input: &wire::ListDeploymentsInput,
 ) -> Result<(Option<String>, Option<String>), ApiError> {
-    if input.external_id.is_some() {
-        return api(
-            ErrorKind::InvalidExternalIdException,
-            "externalId belongs to deployments started by AWS CloudFormation, which Slipway does not have.",
-        );
-    }
     match (input.application_name.as_deref(), input.deployment_group_name.as_deref()) {
         (None, None) => {
             context.permit(context.call("ListDeployments")).await?;

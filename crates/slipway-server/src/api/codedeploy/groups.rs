@@ -1,226 +1,197 @@
-//! Deployment groups (CF-180..CF-206, CF-311..CF-315).
+//! Deployment groups (CF-180..CF-206, CF-311..CF-317).
 
-use slipway_model::config::{ComputePlatform, DEFAULT_SERVER_CONFIG};
-use slipway_model::resources::{Application, DeploymentGroup, GroupHistory, PastDeployment};
-use slipway_model::tags::{TagFilter, TagSelection};
+use slipway_auth::resource::Call;
+use slipway_model::config::{
+    ComputePlatform, DEFAULT_ECS_CONFIG, DEFAULT_LAMBDA_CONFIG, DEFAULT_SERVER_CONFIG,
+};
+use slipway_model::group::GroupSettings;
+use slipway_model::resources::{Application, DeploymentGroup, GroupHistory};
 use slipway_store::{ChangeSet, CommitError, Kind, Write};
 use slipway_wire::codedeploy as wire;
 use slipway_wire::{ApiError, ErrorKind};
 
-use super::common::{Stored, application_name, document, group_name, required};
-use super::{configs, convert};
+use super::common::{Stored, application_name, batch, document, group_name, required};
+use super::configs::Found;
+use super::group_settings::Given;
+use super::{claims, configs, group_rules, group_wire, renames, tags};
 use crate::access::{PassRoleError, RequestContext};
 use crate::error::{self, api};
 
+/// How often an update that met another one is done again.
+const MOST_TRIES: usize = 5;
+
 pub(super) async fn create(
     context: &RequestContext,
-    input: wire::CreateDeploymentGroupInput,
+    mut input: wire::CreateDeploymentGroupInput,
 ) -> Result<wire::CreateDeploymentGroupOutput, ApiError> {
-    let application_name = application_name(input.application_name.as_deref())?;
-    let name = group_name(input.deployment_group_name.as_deref())?;
-    context.authorize_group("CreateDeploymentGroup", application_name, name).await?;
+    let application_name = application_name(input.application_name.as_deref())?.to_owned();
+    let name = group_name(input.deployment_group_name.as_deref())?.to_owned();
+    context.authorize_group("CreateDeploymentGroup", &application_name, &name).await?;
     let role =
-        required(input.service_role_arn.as_deref(), ErrorKind::RoleRequiredException, "serviceRoleArn")?;
-    let application = context.application(application_name).await?;
-    refuse_later_features(&input)?;
-    let group = read(context, &application.value, name, role, &input).await?;
-    check_role(context, role).await?;
+        required(input.service_role_arn.as_deref(), ErrorKind::RoleRequiredException, "serviceRoleArn")?
+            .to_owned();
+    let application = context.application(&application_name).await?;
+    let tags = tags::at_creation(input.tags.take())?;
+    // A style that is not given is one of which nothing is given: it has the platform's defaults.
+    input.deployment_style.get_or_insert_default();
+    let given = Given::from(input);
+    let mut group = DeploymentGroup {
+        id: uuid::Uuid::new_v4().to_string(),
+        name,
+        application_id: application.value.id.clone(),
+        deployment_config_name: String::new(),
+        service_role_arn: role,
+        on_premises: None,
+        auto_rollback: None,
+        outdated_instances_strategy: "UPDATE".to_owned(),
+        settings: GroupSettings::default(),
+        created: context.now(),
+        tags,
+    };
+    let config = settle(context, &application.value, &given, &mut group).await?;
+    check_role(context, &group.service_role_arn).await?;
     check_limit(context, &application.value).await?;
 
-    let change = ChangeSet::new()
+    let mut change = ChangeSet::new()
         // The application must still be there: a group never outlives it.
         .with(Write::Require { key: application.key, version: application.version })
         .with(Write::Insert(document(
-            context.key(Kind::DeploymentGroup, &application.value.id, name),
+            context.key(Kind::DeploymentGroup, &group.application_id, &group.name),
             &group,
             0,
         )))
         .with(Write::Insert(document(
-            context.key(Kind::GroupHistory, &application.value.id, &group.id),
+            context.key(Kind::GroupHistory, &group.application_id, &group.id),
             &GroupHistory::default(),
             0,
         )));
+    claims::make(context, &mut change, None, &group, &config);
     match context.control.store.commit(change).await {
         Ok(()) => Ok(wire::CreateDeploymentGroupOutput { deployment_group_id: Some(group.id) }),
-        Err(CommitError::Exists { .. }) => api(
-            ErrorKind::DeploymentGroupAlreadyExistsException,
-            format!(
-                "Deployment group already exists with the name: {name} in application {application_name}"
-            ),
-        ),
+        Err(CommitError::Exists { key, .. }) => taken(key.as_ref(), &group, &application_name),
         Err(CommitError::Conflict { .. }) => api(
             ErrorKind::ApplicationDoesNotExistException,
-            format!("Application {application_name} was deleted or changed meanwhile; nothing was created."),
+            format!(
+                "Application {application_name} or its deployment configuration was deleted or changed meanwhile; nothing was created."
+            ),
         ),
         Err(other) => Err(error::commit(other)),
     }
 }
 
-/// Settings that this version cannot honour are refused, never ignored.
-fn refuse_later_features(input: &wire::CreateDeploymentGroupInput) -> Result<(), ApiError> {
-    let later = |kind: ErrorKind, what: &str| {
-        api(kind, format!("{what} is not available in this version of Slipway; leave it out."))
-    };
-    if input.ec2_tag_filters.as_ref().is_some_and(|f| !f.is_empty()) {
-        return later(ErrorKind::InvalidEC2TagException, "ec2TagFilters");
-    }
-    let ec2_set = input.ec2_tag_set.as_ref().and_then(|s| s.ec2_tag_set_list.as_ref());
-    if ec2_set.is_some_and(|list| !list.is_empty()) {
-        return later(ErrorKind::InvalidEC2TagException, "ec2TagSet");
-    }
-    if input.auto_scaling_groups.as_ref().is_some_and(|g| !g.is_empty()) {
-        return later(ErrorKind::InvalidAutoScalingGroupException, "autoScalingGroups");
-    }
-    if input.termination_hook_enabled == Some(true) {
-        return later(ErrorKind::InvalidAutoScalingGroupException, "terminationHookEnabled");
-    }
-    if input.ec2_deployment_options.is_some() {
-        return later(ErrorKind::InvalidAutoScalingGroupProcessToSuspendException, "ec2DeploymentOptions");
-    }
-    if input.trigger_configurations.as_ref().is_some_and(|t| !t.is_empty()) {
-        return later(ErrorKind::InvalidTriggerConfigException, "triggerConfigurations");
-    }
-    if input.alarm_configuration.as_ref().is_some_and(|a| a.enabled == Some(true)) {
-        return later(ErrorKind::InvalidAlarmConfigException, "alarmConfiguration with enabled true");
-    }
-    if input.load_balancer_info.as_ref().is_some_and(names_a_load_balancer) {
-        return later(ErrorKind::InvalidLoadBalancerInfoException, "loadBalancerInfo");
-    }
-    if input.blue_green_deployment_configuration.is_some() {
-        return later(
-            ErrorKind::InvalidBlueGreenDeploymentConfigurationException,
-            "blueGreenDeploymentConfiguration",
+/// A key that is taken, as the error that names what has it.
+fn taken<T>(
+    key: Option<&slipway_store::DocumentKey>,
+    group: &DeploymentGroup,
+    application_name: &str,
+) -> Result<T, ApiError> {
+    if let Some(key) = key.filter(|key| key.kind == Kind::EcsServiceClaim) {
+        return api(
+            ErrorKind::ECSServiceMappingLimitExceededException,
+            format!("The ECS service {} (cluster:service) belongs to another deployment group.", key.name),
         );
     }
-    if input.ecs_services.as_ref().is_some_and(|s| !s.is_empty()) {
-        return later(ErrorKind::InvalidECSServiceException, "ecsServices");
-    }
-    check_style(input.deployment_style.as_ref())
-}
-
-fn names_a_load_balancer(info: &wire::LoadBalancerInfo) -> bool {
-    info.elb_info_list.as_ref().is_some_and(|l| !l.is_empty())
-        || info.target_group_info_list.as_ref().is_some_and(|l| !l.is_empty())
-        || info.target_group_pair_info_list.as_ref().is_some_and(|l| !l.is_empty())
-}
-
-fn check_style(style: Option<&wire::DeploymentStyle>) -> Result<(), ApiError> {
-    let invalid = |message: String| api(ErrorKind::InvalidDeploymentStyleException, message);
-    match style.and_then(|s| s.deployment_type.as_deref()) {
-        None | Some("IN_PLACE") => {}
-        Some("BLUE_GREEN") => {
-            return invalid(
-                "deploymentType BLUE_GREEN is not available in this version of Slipway; use IN_PLACE."
-                    .to_owned(),
-            );
-        }
-        Some(other) => {
-            return invalid(format!("deploymentType {other:?} is neither IN_PLACE nor BLUE_GREEN."));
-        }
-    }
-    match style.and_then(|s| s.deployment_option.as_deref()) {
-        None | Some("WITHOUT_TRAFFIC_CONTROL") => Ok(()),
-        Some("WITH_TRAFFIC_CONTROL") => invalid(
-            "deploymentOption WITH_TRAFFIC_CONTROL needs load balancers, which are not available in this version of Slipway.".to_owned(),
+    api(
+        ErrorKind::DeploymentGroupAlreadyExistsException,
+        format!(
+            "Deployment group already exists with the name: {} in application {application_name}",
+            group.name
         ),
-        Some(other) => {
-            invalid(format!("deploymentOption {other:?} is neither WITH_TRAFFIC_CONTROL nor WITHOUT_TRAFFIC_CONTROL."))
-        }
-    }
+    )
 }
 
-async fn read(
+/// Writes what was given over a group and checks the result; returns the configuration that it has then.
+async fn settle(
     context: &RequestContext,
     application: &Application,
-    name: &str,
-    role: &str,
-    input: &wire::CreateDeploymentGroupInput,
-) -> Result<DeploymentGroup, ApiError> {
-    let config_name = match input.deployment_config_name.as_deref().filter(|n| !n.is_empty()) {
-        None => DEFAULT_SERVER_CONFIG.to_owned(),
-        Some(name) => {
-            let config = configs::find(context, name).await?;
-            if config.platform != ComputePlatform::Server {
-                return api(
-                    ErrorKind::InvalidDeploymentConfigNameException,
-                    format!(
-                        "Deployment configuration {name} is for the compute platform {}, the application is for {}.",
-                        config.platform.as_str(),
-                        application.platform.as_str()
-                    ),
-                );
-            }
-            config.name
-        }
+    given: &Given,
+    group: &mut DeploymentGroup,
+) -> Result<Found, ApiError> {
+    let config_name = match &given.deployment_config_name {
+        Some(name) => name.as_str(),
+        None if group.deployment_config_name.is_empty() => default_config(application.platform),
+        None => &group.deployment_config_name,
     };
-    let strategy = match input.outdated_instances_strategy.as_deref() {
-        None | Some("UPDATE") => "UPDATE",
-        Some("IGNORE") => "IGNORE",
-        Some(other) => {
-            return api(
-                ErrorKind::InvalidInputException,
-                format!("outdatedInstancesStrategy {other:?} is neither UPDATE nor IGNORE."),
-            );
-        }
-    };
-    Ok(DeploymentGroup {
-        id: uuid::Uuid::new_v4().to_string(),
-        name: name.to_owned(),
-        application_id: application.id.clone(),
-        deployment_config_name: config_name,
-        service_role_arn: role.to_owned(),
-        on_premises: selection(context, input)?,
-        auto_rollback: input.auto_rollback_configuration.as_ref().map(convert::auto_rollback).transpose()?,
-        outdated_instances_strategy: strategy.to_owned(),
-        settings: slipway_model::group::GroupSettings::default(),
-        created: context.now(),
-        tags: convert::tags(input.tags.as_deref().unwrap_or_default(), ErrorKind::InvalidTagsToAddException)?,
-    })
+    let config = configs::find(context, config_name).await?;
+    group.deployment_config_name.clone_from(&config.value.name);
+    given.apply(&context.control.settings.quotas, application.platform, group)?;
+    group_rules::check(application.platform, group, &config.value)?;
+    Ok(config)
 }
 
-/// Reads the on-premises tag filters or tag set (CF-200, CF-205, CF-206).
-fn selection(
+/// CF-101, CF-102.
+pub(super) const fn default_config(platform: ComputePlatform) -> &'static str {
+    match platform {
+        ComputePlatform::Server => DEFAULT_SERVER_CONFIG,
+        ComputePlatform::Lambda => DEFAULT_LAMBDA_CONFIG,
+        ComputePlatform::ECS => DEFAULT_ECS_CONFIG,
+    }
+}
+
+/// Changes what is given and keeps the rest (CF-313, CF-314).
+pub(super) async fn update(
     context: &RequestContext,
-    input: &wire::CreateDeploymentGroupInput,
-) -> Result<Option<TagSelection>, ApiError> {
-    let flat = input.on_premises_instance_tag_filters.as_deref().filter(|f| !f.is_empty());
-    let groups = input.on_premises_tag_set.as_ref().and_then(|s| s.on_premises_tag_set_list.as_deref());
-    let groups = groups.filter(|g| !g.is_empty());
-    let read = |filters: &[wire::TagFilter]| -> Result<Vec<TagFilter>, ApiError> {
-        let limit = context.control.settings.quotas.tags_per_tag_group;
-        if filters.len() > limit as usize {
-            return api(
-                ErrorKind::InvalidTagException,
-                format!("A tag group has {} tags; the limit is {limit}.", filters.len()),
-            );
+    mut input: wire::UpdateDeploymentGroupInput,
+) -> Result<wire::UpdateDeploymentGroupOutput, ApiError> {
+    let application_name = application_name(input.application_name.as_deref())?.to_owned();
+    let current = group_name(input.current_deployment_group_name.as_deref())?.to_owned();
+    let new = input.new_deployment_group_name.take();
+    let new = new.as_deref().map(|name| group_name(Some(name))).transpose()?.filter(|new| *new != current);
+    context
+        .permit(Call {
+            application: Some(&application_name),
+            group: Some(&current),
+            new_group: new,
+            ..context.call("UpdateDeploymentGroup")
+        })
+        .await?;
+    let given = Given::from(input);
+    for _ in 0..MOST_TRIES {
+        let application = context.application(&application_name).await?;
+        let group = context.group(&application.value, &current).await?;
+        let mut changed = group.value.clone();
+        if let Some(new) = new {
+            new.clone_into(&mut changed.name);
         }
-        filters.iter().map(|f| convert::tag_filter(f, ErrorKind::InvalidTagException)).collect()
-    };
-    match (flat, groups) {
-        (None, None) => Ok(None),
-        (Some(_), Some(_)) => api(
-            ErrorKind::InvalidOnPremisesTagCombinationException,
-            "Give either onPremisesInstanceTagFilters or onPremisesTagSet, not both.",
-        ),
-        (Some(filters), None) => Ok(Some(TagSelection::Flat(read(filters)?))),
-        (None, Some(groups)) => {
-            let limit = context.control.settings.quotas.tag_groups;
-            if groups.len() > limit as usize {
-                return api(
-                    ErrorKind::TagSetListLimitExceededException,
-                    format!("The tag set has {} tag groups; the limit is {limit}.", groups.len()),
-                );
+        let config = settle(context, &application.value, &given, &mut changed).await?;
+        if let Some(role) = &given.service_role_arn {
+            check_role(context, role).await?;
+            changed.service_role_arn.clone_from(role);
+        }
+        let mut change =
+            ChangeSet::new().with(Write::Require { key: application.key, version: application.version });
+        if new.is_some() {
+            let key = context.key(Kind::DeploymentGroup, &changed.application_id, &changed.name);
+            change.push(Write::Delete { key: group.key.clone(), version: Some(group.version) });
+            change.push(Write::Insert(document(key, &changed, 0)));
+            let (id, name) = (changed.id.clone(), changed.name.clone());
+            renames::note(context, &mut change, &changed.application_id, |names| {
+                names.groups.insert(id, name);
+            })
+            .await?;
+        } else {
+            change.push(Write::Replace(document(group.key.clone(), &changed, group.version)));
+        }
+        claims::make(context, &mut change, Some(&group.value), &changed, &config);
+        match context.control.store.commit(change).await {
+            // Slipway installs no hooks in Auto Scaling groups, so none is left behind.
+            Ok(()) => {
+                return Ok(wire::UpdateDeploymentGroupOutput { hooks_not_cleaned_up: Some(Vec::new()) });
             }
-            if groups.iter().any(Vec::is_empty) {
-                return api(ErrorKind::InvalidTagException, "A tag group of onPremisesTagSet has no tag.");
-            }
-            Ok(Some(TagSelection::Groups(groups.iter().map(|g| read(g)).collect::<Result<_, _>>()?)))
+            Err(CommitError::Exists { key: Some(key), .. }) if key.kind == Kind::PresentNames => {}
+            Err(CommitError::Exists { key, .. }) => return taken(key.as_ref(), &changed, &application_name),
+            Err(CommitError::Conflict { .. }) => {}
+            Err(other) => return Err(error::commit(other)),
         }
     }
+    api(
+        ErrorKind::ThrottlingException,
+        format!("Deployment group {current} is being changed by others all the time; nothing was changed."),
+    )
 }
 
 /// The role exists, CodeDeploy may assume it, and the caller may hand it over (D-30).
-pub(super) async fn check_role(context: &RequestContext, role: &str) -> Result<(), ApiError> {
+async fn check_role(context: &RequestContext, role: &str) -> Result<(), ApiError> {
     let invalid = |message: String| api(ErrorKind::InvalidRoleException, message);
     match context.check_pass_role(role).await {
         Ok(()) => Ok(()),
@@ -259,52 +230,53 @@ pub(super) async fn get(
     context.authorize_group("GetDeploymentGroup", application_name, name).await?;
     let application = context.application(application_name).await?.value;
     let group = context.group(&application, name).await?.value;
-    let history = context
-        .load::<GroupHistory>(context.key(Kind::GroupHistory, &application.id, &group.id))
-        .await?
-        .map(|h| h.value)
-        .unwrap_or_default();
+    let history = history(context, &group).await?;
     Ok(wire::GetDeploymentGroupOutput {
-        deployment_group_info: Some(to_wire(&application, &group, &history)),
+        deployment_group_info: Some(group_wire::to_wire(&application, &group, &history)),
     })
 }
 
-fn to_wire(
-    application: &Application,
-    group: &DeploymentGroup,
-    history: &GroupHistory,
-) -> wire::DeploymentGroupInfo {
-    let (filters, set) = group.on_premises.as_ref().map_or((None, None), convert::selection_to_wire);
-    wire::DeploymentGroupInfo {
-        application_name: Some(application.name.clone()),
-        deployment_group_id: Some(group.id.clone()),
-        deployment_group_name: Some(group.name.clone()),
-        deployment_config_name: Some(group.deployment_config_name.clone()),
-        ec2_tag_filters: Some(Vec::new()),
-        on_premises_instance_tag_filters: Some(filters.unwrap_or_default()),
-        on_premises_tag_set: set,
-        auto_scaling_groups: Some(Vec::new()),
-        service_role_arn: Some(group.service_role_arn.clone()),
-        target_revision: history.target_revision.as_ref().map(convert::revision_to_wire),
-        trigger_configurations: Some(Vec::new()),
-        auto_rollback_configuration: group.auto_rollback.as_ref().map(convert::auto_rollback_to_wire),
-        deployment_style: Some(convert::in_place_style()),
-        outdated_instances_strategy: Some(group.outdated_instances_strategy.clone()),
-        last_successful_deployment: history.last_successful.as_ref().map(past_to_wire),
-        last_attempted_deployment: history.last_attempted.as_ref().map(past_to_wire),
-        compute_platform: Some(application.platform.as_str().to_owned()),
-        termination_hook_enabled: Some(false),
-        ..wire::DeploymentGroupInfo::default()
-    }
+async fn history(context: &RequestContext, group: &DeploymentGroup) -> Result<GroupHistory, ApiError> {
+    let key = context.key(Kind::GroupHistory, &group.application_id, &group.id);
+    Ok(context.load::<GroupHistory>(key).await?.map(|history| history.value).unwrap_or_default())
 }
 
-fn past_to_wire(past: &PastDeployment) -> wire::LastDeploymentInfo {
-    wire::LastDeploymentInfo {
-        deployment_id: Some(past.id.to_string()),
-        status: Some(past.status.as_str().to_owned()),
-        end_time: past.ended.map(convert::time),
-        create_time: Some(convert::time(past.created)),
+/// Groups that there are; the others are named in the message (CF-317).
+pub(super) async fn batch_get(
+    context: &RequestContext,
+    input: wire::BatchGetDeploymentGroupsInput,
+) -> Result<wire::BatchGetDeploymentGroupsOutput, ApiError> {
+    let application_name = application_name(input.application_name.as_deref())?;
+    let names = batch(
+        input.deployment_group_names,
+        ErrorKind::DeploymentGroupNameRequiredException,
+        "deploymentGroupNames",
+        context.batch_of_names(),
+    )?;
+    let names = names.iter().map(|name| group_name(Some(name))).collect::<Result<Vec<_>, _>>()?;
+    let groups: Vec<(&str, &str)> = names.iter().map(|name| (application_name, *name)).collect();
+    context.permit(Call { groups: &groups, ..context.call("BatchGetDeploymentGroups") }).await?;
+    let application = context.application(application_name).await?.value;
+    let (mut found, mut missing) = (Vec::new(), Vec::new());
+    for name in names {
+        let key = context.key(Kind::DeploymentGroup, &application.id, name);
+        match context.load::<DeploymentGroup>(key).await? {
+            Some(group) => {
+                let history = history(context, &group.value).await?;
+                found.push(group_wire::to_wire(&application, &group.value, &history));
+            }
+            None => missing.push(name),
+        }
     }
+    Ok(wire::BatchGetDeploymentGroupsOutput {
+        deployment_groups_info: Some(found),
+        error_message: (!missing.is_empty()).then(|| {
+            format!(
+                "No Deployment Group found for name: {} in application {application_name}",
+                missing.join(", ")
+            )
+        }),
+    })
 }
 
 pub(super) async fn list(
@@ -348,6 +320,7 @@ pub(super) async fn delete(
     let mut change =
         ChangeSet::new().with(Write::Delete { key: group.key.clone(), version: Some(group.version) });
     forget(context, &mut change, &group);
+    renames::forget_group(context, &mut change, &group.value.application_id, &group.value.id).await?;
     context.control.store.commit(change).await.map_err(error::commit)?;
     Ok(done)
 }
@@ -359,5 +332,6 @@ pub(super) fn forget(context: &RequestContext, change: &mut ChangeSet, group: &S
         key: context.key(Kind::GroupHistory, &group.value.application_id, &group.value.id),
         version: None,
     });
+    claims::release(context, change, &group.value);
     change.push(Write::ForgetGroup { group_id: group.value.id.clone() });
 }

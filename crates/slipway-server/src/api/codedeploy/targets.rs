@@ -2,19 +2,17 @@
 
 use slipway_model::DeploymentId;
 use slipway_model::deployment::DeploymentRecord;
+use slipway_model::names::is_valid_resource_name;
 use slipway_model::status::{DeploymentStatus, TargetStatus};
 use slipway_store::{DeploymentRow, TargetQuery, TargetRow};
 use slipway_wire::codedeploy as wire;
 use slipway_wire::{ApiError, ErrorKind};
 
-use super::common::{PAGE, deployment_id, required};
+use super::common::{BATCH, PAGE, batch, deployment_id, required};
 use super::{convert, deployments};
 use crate::access::RequestContext;
 use crate::error::{self, api};
 use crate::work::target::machine_of;
-
-/// Most target ids in one batch call.
-const BATCH: usize = 25;
 
 async fn load(
     context: &RequestContext,
@@ -182,15 +180,47 @@ pub(super) async fn get_instance(
             format!("Deployment {id} has no instance {name}"),
         );
     };
-    Ok(wire::GetDeploymentInstanceOutput {
-        instance_summary: Some(wire::InstanceSummary {
-            deployment_id: Some(id.to_string()),
-            instance_id: Some(row.host.clone()),
-            status: Some(row.status.as_str().to_owned()),
-            last_updated_at: Some(convert::time(row.updated)),
-            lifecycle_events: Some(events(&row)?),
-            instance_type: None,
-        }),
+    Ok(wire::GetDeploymentInstanceOutput { instance_summary: Some(to_summary(&row)?) })
+}
+
+/// Instances that there are; the others are named in the message. Before its start a deployment has none.
+pub(super) async fn batch_get_instances(
+    context: &RequestContext,
+    input: wire::BatchGetDeploymentInstancesInput,
+) -> Result<wire::BatchGetDeploymentInstancesOutput, ApiError> {
+    let id = deployment_id(input.deployment_id.as_deref())?;
+    let names = batch(input.instance_ids, ErrorKind::InstanceIdRequiredException, "instanceIds", BATCH)?;
+    if let Some(bad) = names.iter().find(|name| !is_valid_resource_name(name)) {
+        return api(
+            ErrorKind::InvalidInstanceNameException,
+            format!(
+                "instanceIds: {bad:?} is not valid: use 1 to 100 characters from letters, digits and + = , . @ _ -"
+            ),
+        );
+    }
+    deployments::load(context, "BatchGetDeploymentInstances", &id).await?;
+    let (mut found, mut missing) = (Vec::new(), Vec::new());
+    for name in names {
+        match context.control.store.target_by_name(&id, &name).await.map_err(error::read)? {
+            Some(row) => found.push(to_summary(&row)?),
+            None => missing.push(name),
+        }
+    }
+    Ok(wire::BatchGetDeploymentInstancesOutput {
+        instances_summary: Some(found),
+        error_message: (!missing.is_empty())
+            .then(|| format!("Deployment {id} has no instances {}", missing.join(", "))),
+    })
+}
+
+fn to_summary(row: &TargetRow) -> Result<wire::InstanceSummary, ApiError> {
+    Ok(wire::InstanceSummary {
+        deployment_id: Some(row.key.deployment.to_string()),
+        instance_id: Some(row.host.clone()),
+        status: Some(row.status.as_str().to_owned()),
+        last_updated_at: Some(convert::time(row.updated)),
+        lifecycle_events: Some(events(row)?),
+        instance_type: None,
     })
 }
 
