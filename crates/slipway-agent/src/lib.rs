@@ -10,6 +10,7 @@
 //!   scripts ([`hooks`]).
 //! * [`identity`] is who this host is: by its on-premises file, or, on EC2, by [`imds`]. [`session`] keeps the session
 //!   of a host that has one alive; [`api`] is the client of the public APIs for it.
+//! * [`registration`] makes a machine a host, and undoes it.
 //! * [`layout`] knows where everything lies, [`logs`] what is written about it; [`sys`] is the one place of
 //!   system calls.
 //!
@@ -44,6 +45,7 @@ pub mod layout;
 pub mod logs;
 pub mod poller;
 pub mod process;
+pub mod registration;
 pub mod session;
 pub mod sign;
 pub mod spec;

@@ -48,9 +48,8 @@ pub async fn assume_role(
     })
 }
 
-/// Replaces a credentials file, readable by its owner only: the profile `default` with the three keys (AG-033).
-pub fn write_credentials(path: &Path, keys: &Keys) -> io::Result<()> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+/// A credentials file: the profile `default` with the three keys (AG-033).
+pub fn credentials_file(keys: &Keys) -> String {
     let mut text = format!(
         "[default]\naws_access_key_id = {}\naws_secret_access_key = {}\n",
         keys.access_key_id, keys.secret_access_key
@@ -58,9 +57,15 @@ pub fn write_credentials(path: &Path, keys: &Keys) -> io::Result<()> {
     if let Some(token) = &keys.session_token {
         text.extend(["aws_session_token = ", token, "\n"]);
     }
+    text
+}
+
+/// Replaces a credentials file, readable by its owner only.
+pub fn write_credentials(path: &Path, keys: &Keys) -> io::Result<()> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // A temporary file is made with mode 0600.
     let mut file = tempfile::Builder::new().prefix(".credentials-").tempfile_in(directory)?;
-    file.write_all(text.as_bytes())?;
+    file.write_all(credentials_file(keys).as_bytes())?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
     sync_directory(directory)

@@ -16,7 +16,7 @@ use crate::http::{HttpClient, HttpError};
 use crate::sign::{Scope, SignError, signed};
 
 pub use endpoints::Endpoints;
-pub(crate) use xml::element;
+pub(crate) use xml::{element, elements};
 
 const LARGEST_ANSWER: usize = 16 << 20;
 const IAM_VERSION: &str = "2010-05-08";
@@ -101,14 +101,15 @@ impl Api {
         Self { http, credentials, region: region.to_owned(), endpoints }
     }
 
+    /// The same client in another's name.
+    #[must_use]
+    pub fn signing_with(self, credentials: CredentialSource) -> Self {
+        Self { credentials, ..self }
+    }
+
     /// The region that is signed for.
     pub fn region(&self) -> &str {
         &self.region
-    }
-
-    /// Where the services are.
-    pub fn endpoints(&self) -> &Endpoints {
-        &self.endpoints
     }
 
     /// Calls an operation of CodeDeploy.

@@ -6,7 +6,7 @@ pub(crate) fn element(xml: &str, name: &str) -> Option<String> {
 }
 
 /// The texts of all elements of that name.
-fn elements<'a>(xml: &'a str, name: &str) -> impl Iterator<Item = String> + 'a {
+pub(crate) fn elements<'a>(xml: &'a str, name: &str) -> impl Iterator<Item = String> + 'a {
     let (open, close) = (format!("<{name}>"), format!("</{name}>"));
     let mut rest = xml;
     std::iter::from_fn(move || {

@@ -69,6 +69,9 @@ const SHORTEST_SESSION: Duration = Duration::from_mins(15);
 const LONGEST_SESSION: Duration = Duration::from_hours(12);
 
 impl HostIdentity {
+    /// Where the file is unless the configuration says otherwise (AG-176).
+    pub const DEFAULT_FILE: &str = "/etc/codedeploy-agent/conf/codedeploy.onpremises.yml";
+
     /// Reads the file. `None` when there is none, or none that names an identity (AG-029, AG-030).
     pub fn load(path: &Path) -> Result<Option<Self>, OnPremisesError> {
         let Ok(text) = std::fs::read_to_string(path) else { return Ok(None) };

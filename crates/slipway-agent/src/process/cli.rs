@@ -95,6 +95,8 @@ COMMANDS
     run      run in the foreground, logging to standard error
     help     show this text
 
+    register, deregister, uninstall, session; each tells more with --help
+
 OPTIONS
     --config-file FILE  the configuration, also written --config_file=FILE
                         (default /etc/codedeploy-agent/conf/codedeployagent.yml if it

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use crate::config::{Config, ConfigError, DEFAULT_CONFIG_FILES};
 use crate::hooks::launcher;
+use crate::registration;
 
 use cli::{Action, Invocation, Parsed};
 
@@ -30,6 +31,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             "error: local deployments are not part of this release; use a deployment of the control plane."
         );
         return ExitCode::FAILURE;
+    }
+    if let Some(code) = registration::command::run(&name, &arguments) {
+        return code;
     }
     match cli::parse(&arguments) {
         Parsed::Help => {

@@ -1,15 +1,15 @@
-//! A small client of the AWS wire: what the commands need of CodeDeploy, IAM and S3, signed with SigV4.
+//! A small client of the AWS wire: what the commands need of CodeDeploy and S3, signed with SigV4. What registering a host
+//! takes is the agent's (`slipway_agent::registration`).
 //!
 //! Everything that talks to a running control plane goes through here and uses nothing but the public APIs.
 //!
 //! * [`Connection`]: the flags that say which control plane, and as whom; [`settings`] completes them from the
 //!   environment as every AWS client does.
-//! * [`Client`]: [`Client::codedeploy`] (JSON 1.1), [`iam`] (query and XML), [`s3`] (REST).
+//! * [`Client`]: [`Client::codedeploy`] (JSON 1.1), [`s3`] (REST).
 //! * [`CallError`]: what went wrong, in a sentence.
 
 mod client;
 mod error;
-pub(crate) mod iam;
 mod profiles;
 pub(crate) mod s3;
 pub(crate) mod settings;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use slipway_agent::registration::Method;
 use slipway_wire::codedeploy::{
     CreateApplicationInput, CreateDeploymentGroupInput, CreateDeploymentInput, CreateDeploymentOutput,
     Operation, S3Location, Tag, TagFilter,
@@ -20,7 +21,7 @@ use super::{Outcome, page};
 use crate::aws::settings::keys_of_file;
 use crate::aws::{Client, Settings, s3};
 use crate::commands::deploy::push::Push;
-use crate::commands::host::register;
+use crate::commands::host::{api, register};
 use crate::location::{S3Url, s3_revision};
 use crate::{progress, sample};
 
@@ -104,9 +105,10 @@ async fn start_host(stage: &mut Stage, client: &Client, endpoint: &str) -> anyho
     let directory = stage.path("agent");
     fs::create_dir(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
     let on_premises = directory.join("codedeploy.onpremises.yml");
-    let identity = register::register_with_user(client, HOST, &on_premises).await?;
-    register::add_tags(client, HOST, &[tag()]).await?;
-    let account = identity.user_arn.split(':').nth(4).unwrap_or_default().to_owned();
+    let host = register::Host { name: HOST, tags: &[tag()] };
+    let files = register::Files::at(&on_premises, &Method::NewUser)?;
+    let identity = register::register(&api(client)?, &host, &Method::NewUser, Some(&files)).await?;
+    let account = identity.arn().split(':').nth(4).unwrap_or_default().to_owned();
 
     let config = directory.join("codedeployagent.yml");
     fs::write(&config, agent_config(&directory, &stage.path("server"), endpoint)?)

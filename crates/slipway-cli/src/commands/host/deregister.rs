@@ -2,13 +2,10 @@
 
 use std::io::Write as _;
 
-use slipway_wire::codedeploy::{
-    DeregisterOnPremisesInstanceInput, GetOnPremisesInstanceInput, GetOnPremisesInstanceOutput, Operation,
-    RemoveTagsFromOnPremisesInstancesInput,
-};
+use slipway_agent::registration::withdraw;
 
-use super::{Outcome, parse_name};
-use crate::aws::{Client, iam};
+use super::{Outcome, api, parse_name};
+use crate::aws::Client;
 
 /// Deregister a host and delete its IAM user
 ///
@@ -28,30 +25,10 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(client: &Client, args: &Args) -> anyhow::Result<Outcome> {
-    let name = &args.name;
-    let input = GetOnPremisesInstanceInput { instance_name: Some(name.clone()) };
-    let output: GetOnPremisesInstanceOutput =
-        client.codedeploy(Operation::GetOnPremisesInstance, &input).await?;
-    let info = output.instance_info.unwrap_or_default();
-
-    let tags = info.tags.filter(|tags| !tags.is_empty());
-    if tags.is_some() {
-        let input = RemoveTagsFromOnPremisesInstancesInput { tags, instance_names: Some(vec![name.clone()]) };
-        let _: serde_json::Value =
-            client.codedeploy(Operation::RemoveTagsFromOnPremisesInstances, &input).await?;
-    }
-    let input = DeregisterOnPremisesInstanceInput { instance_name: Some(name.clone()) };
-    let _: serde_json::Value = client.codedeploy(Operation::DeregisterOnPremisesInstance, &input).await?;
-    writeln!(std::io::stdout(), "Deregistered {name}.")?;
-
-    // A session has no user of its own (AG-199).
-    if let Some(arn) = info.iam_user_arn.filter(|_| !args.no_delete_iam_user) {
-        let user = arn.rsplit('/').next().unwrap_or(&arn);
-        let words = if iam::delete_user(client, user).await? {
-            "Deleted the IAM user"
-        } else {
-            "There is no IAM user"
-        };
+    let withdrawn = withdraw(&api(client)?, &args.name, !args.no_delete_iam_user).await?;
+    writeln!(std::io::stdout(), "Deregistered {}.", args.name)?;
+    if let Some((user, was_there)) = withdrawn.user {
+        let words = if was_there { "Deleted the IAM user" } else { "There is no IAM user" };
         writeln!(std::io::stdout(), "{words} {user}.")?;
     }
     Ok(Outcome::Done)

@@ -3,8 +3,18 @@
 mod deregister;
 pub(super) mod register;
 
+use std::time::Duration;
+
+use slipway_agent::api::{Api, Endpoints};
+use slipway_agent::config::{CredentialSource, Keys as AgentKeys};
+use slipway_agent::http::{HttpClient, Trust};
+use slipway_agent::registration::check_name;
+
 use super::{Outcome, block_on};
+use crate::aws::settings::Service;
 use crate::aws::{Client, Connection, Settings};
+
+const CALL_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Register and deregister on-premises hosts
 #[derive(Debug, clap::Args)]
@@ -30,31 +40,26 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     }
 }
 
-/// The name of an on-premises host, checked as the AWS CLI does (AG-186).
-fn parse_name(text: &str) -> Result<String, String> {
-    if text.is_empty() || !text.chars().all(|c| c.is_ascii_alphanumeric() || "+=,.@_-".contains(c)) {
-        return Err("Instance name contains invalid characters.".to_owned());
-    }
-    if text.starts_with("i-") {
-        return Err("Instance name cannot start with 'i-'.".to_owned());
-    }
-    if text.len() > 100 {
-        return Err("Instance name cannot be longer than 100 characters.".to_owned());
-    }
-    Ok(text.to_owned())
+/// The client of the registration, which is the agent's own: `slipway-agent register` does the same on a host.
+pub(super) fn api(client: &Client) -> anyhow::Result<Api> {
+    let settings = client.settings();
+    let trust = Trust { bundle: settings.ca_bundle.clone(), system_too: false };
+    let http = HttpClient::new(&trust, None, CALL_TIMEOUT)?;
+    let keys = &settings.keys;
+    let credentials = CredentialSource::fixed(AgentKeys {
+        access_key_id: keys.id.clone(),
+        secret_access_key: keys.secret.clone(),
+        session_token: keys.token.clone(),
+    });
+    let endpoints = Endpoints {
+        codedeploy: settings.endpoint(Service::CodeDeploy).to_owned(),
+        iam: settings.endpoint(Service::Iam).to_owned(),
+        // No session is opened from here.
+        sts: settings.endpoint(Service::Iam).to_owned(),
+    };
+    Ok(Api::new(http, credentials, &settings.region, endpoints))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::parse_name;
-
-    /// AG-186.
-    #[test]
-    fn names_are_checked_before_any_call() {
-        assert_eq!(parse_name("web-1.example_A@x").unwrap(), "web-1.example_A@x");
-        assert!(parse_name("i-123").unwrap_err().contains("cannot start"));
-        assert!(parse_name("a b").unwrap_err().contains("invalid characters"));
-        assert!(parse_name("").is_err());
-        assert!(parse_name(&"x".repeat(101)).unwrap_err().contains("100"));
-    }
+fn parse_name(text: &str) -> Result<String, String> {
+    check_name(text).map(|()| text.to_owned()).map_err(|error| error.to_string())
 }

@@ -1,4 +1,4 @@
-//! `slipway host register` (AG-187..AG-191).
+//! `slipway host register` (AG-160, AG-187..AG-191).
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -6,25 +6,24 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use slipway_wire::codedeploy::{
-    AddTagsToOnPremisesInstancesInput, Operation, RegisterOnPremisesInstanceInput, Tag,
-};
+use slipway_agent::api::Api;
+use slipway_agent::registration::{Identity, Method, SessionFiles, Undo, check_user_arn, enroll};
+use slipway_wire::codedeploy::Tag;
 
-use super::{Outcome, parse_name};
-use crate::aws::{Client, iam};
+use super::{Outcome, api, parse_name};
+use crate::aws::Client;
 use crate::location::parse_tag;
 
-/// IAM names are shorter than names of hosts (AG-191).
-const LONGEST_USER: usize = 64;
-const USER_PATH: &str = "/AWS/CodeDeploy/";
-const POLICY_NAME: &str = "codedeploy-agent";
-const POLICY: &str = r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["s3:Get*", "s3:List*"], "Resource": "*"}]}"#;
+/// Where the files belong on the host.
+const ON_THE_HOST: &str = "/etc/codedeploy-agent/conf";
 
 /// Register a host and write its configuration
 ///
 /// Does what `aws deploy register` does, but fails when it fails: makes an IAM user for the host with an access key and
 /// the permission to read bundles, registers the host, tags it, and writes codedeploy.onpremises.yml (mode 0600), which
-/// belongs to /etc/codedeploy-agent/conf on the host.
+/// belongs to /etc/codedeploy-agent/conf on the host. With --session the host signs with sessions of a role that its
+/// agent opens again and again; the key for that is in a second file and can do nothing else. On the host itself,
+/// `slipway-agent register` does all of it.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Name of the host
@@ -34,115 +33,122 @@ pub(super) struct Args {
     #[arg(long, value_name = "TAG", num_args = 1.., value_parser = parse_tag)]
     tags: Vec<Tag>,
     /// Register the host under this existing IAM user; no user is made and no file is written
-    #[arg(long, value_name = "ARN", value_parser = parse_user_arn, conflicts_with = "output")]
+    #[arg(long, value_name = "ARN", value_parser = parse_user_arn, conflicts_with_all = ["output", "session", "role_arn"])]
     iam_user_arn: Option<String>,
+    /// Sessions of a role instead of a key that does not end
+    #[arg(long)]
+    session: bool,
+    /// The role of the sessions [default: CodeDeployInstanceRole, made if it is not there]
+    #[arg(long, value_name = "ARN")]
+    role_arn: Option<String>,
     /// Where the configuration of the host is written; must not exist
     #[arg(long, value_name = "FILE", default_value = "codedeploy.onpremises.yml")]
     output: PathBuf,
 }
 
-/// A registered host's identity, as it stands in its configuration file.
-pub(in crate::commands) struct Identity {
-    pub(in crate::commands) user_arn: String,
-    key: iam::AccessKey,
-}
-
 pub(super) async fn run(client: &Client, args: Args) -> anyhow::Result<Outcome> {
-    anyhow::ensure!(args.tags.len() <= 10, "Instances can only have a maximum of 10 tags.");
-    let name = &args.name;
-    if let Some(arn) = &args.iam_user_arn {
-        register(client, name, arn).await?;
-        add_tags(client, name, &args.tags).await?;
-        writeln!(io::stdout(), "Registered {name} as {arn}.")?;
-        return Ok(Outcome::Done);
-    }
-    anyhow::ensure!(
-        !args.output.exists(),
-        "{} exists already and may hold the key of a host; name another file with --output",
-        args.output.display()
-    );
-    let identity = register_with_user(client, name, &args.output).await?;
-    add_tags(client, name, &args.tags).await?;
+    let api = api(client)?;
+    let method = match (args.iam_user_arn, args.session || args.role_arn.is_some()) {
+        (Some(arn), _) => Method::User(arn),
+        (None, true) => Method::Session(args.role_arn),
+        (None, false) => Method::NewUser,
+    };
+    let host = Host { name: &args.name, tags: &args.tags };
+    let files = match &method {
+        Method::User(_) => None,
+        Method::NewUser | Method::Session(_) => Some(Files::at(&args.output, &method)?),
+    };
+    let identity = register(&api, &host, &method, files.as_ref()).await?;
     let mut out = io::stdout().lock();
-    writeln!(out, "Registered {name} as {}.", identity.user_arn)?;
-    writeln!(
-        out,
-        "Wrote {}: copy it to /etc/codedeploy-agent/conf on the host and start the agent there.",
-        args.output.display()
-    )?;
+    writeln!(out, "Registered {} as {}.", args.name, identity.arn())?;
+    if let Some(files) = files {
+        let names: Vec<String> = files.names().map(|path| path.display().to_string()).collect();
+        writeln!(
+            out,
+            "Wrote {}: copy {} to {ON_THE_HOST} on the host and start the agent there.",
+            names.join(" and "),
+            if names.len() == 1 { "it" } else { "them" }
+        )?;
+    }
     Ok(Outcome::Done)
 }
 
-/// Makes a user for a host, writes the host's configuration to `output` and registers it. What was made is removed
-/// again when a later step fails: a second attempt must not find the remains of the first.
-pub(in crate::commands) async fn register_with_user(
-    client: &Client,
-    name: &str,
-    output: &Path,
-) -> anyhow::Result<Identity> {
-    anyhow::ensure!(
-        name.len() <= LONGEST_USER,
-        "the IAM user of a host has the host's name, which therefore cannot be longer than {LONGEST_USER} characters; \
-         with --iam-user-arn it can"
-    );
-    let user_arn = iam::create_user(client, USER_PATH, name).await?;
-    let result = async {
-        let key = iam::create_access_key(client, name).await?;
-        iam::put_user_policy(client, name, POLICY_NAME, POLICY).await?;
-        let identity = Identity { user_arn, key };
-        write_secret(output, &identity.configuration(&client.settings().region))
-            .with_context(|| format!("cannot write {}", output.display()))?;
-        if let Err(error) = register(client, name, &identity.user_arn).await {
-            // The key in it is about to be deleted.
-            let _ = fs::remove_file(output);
-            return Err(error);
+/// A host to be.
+pub(in crate::commands) struct Host<'a> {
+    pub(in crate::commands) name: &'a str,
+    pub(in crate::commands) tags: &'a [Tag],
+}
+
+/// The files that a registration writes here.
+pub(in crate::commands) struct Files {
+    on_premises: PathBuf,
+    source: Option<PathBuf>,
+}
+
+impl Files {
+    /// Neither may exist: it may hold the key of a host.
+    pub(in crate::commands) fn at(output: &Path, method: &Method) -> anyhow::Result<Self> {
+        let directory = output.parent().unwrap_or(Path::new(""));
+        let source =
+            matches!(method, Method::Session(_)).then(|| SessionFiles::in_directory(directory).source);
+        let files = Self { on_premises: output.to_owned(), source };
+        for path in files.names() {
+            anyhow::ensure!(
+                !path.exists(),
+                "{} exists already and may hold the key of a host; name another file with --output",
+                path.display()
+            );
         }
-        Ok(identity)
+        Ok(files)
+    }
+
+    fn names(&self) -> impl Iterator<Item = &PathBuf> {
+        std::iter::once(&self.on_premises).chain(&self.source)
+    }
+
+    fn write(&self, identity: &Identity, region: &str) -> anyhow::Result<()> {
+        let on_the_host = SessionFiles::in_directory(Path::new(ON_THE_HOST));
+        let texts = [
+            (Some(&self.on_premises), identity.on_premises_file(region, &on_the_host)),
+            (self.source.as_ref(), identity.source_file()),
+        ];
+        for (path, text) in texts {
+            if let (Some(path), Some(text)) = (path, text) {
+                write_secret(path, &text).with_context(|| format!("cannot write {}", path.display()))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Makes a host's identity, registers it and writes its files. What was made is removed again when a later step fails.
+pub(in crate::commands) async fn register(
+    api: &Api,
+    host: &Host<'_>,
+    method: &Method,
+    files: Option<&Files>,
+) -> anyhow::Result<Identity> {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let tags: Vec<_> = host.tags.iter().map(|tag| (text(&tag.key), text(&tag.value))).collect();
+    let mut undo = Undo::default();
+    let result = async {
+        let identity = enroll(api, host.name, method, &tags, &mut undo).await?;
+        if let Some(files) = files {
+            files.write(&identity, api.region())?;
+        }
+        anyhow::Ok(identity)
     }
     .await;
-    if result.is_err()
-        && let Err(error) = iam::delete_user(client, name).await
-    {
-        writeln!(io::stderr(), "the IAM user {name} could not be deleted again: {error}")?;
+    if result.is_err() {
+        for path in files.into_iter().flat_map(Files::names) {
+            // Neither was there before.
+            let _ = fs::remove_file(path);
+        }
+        for left in undo.run(api).await {
+            writeln!(io::stderr(), "{left}")?;
+        }
     }
     result
-}
-
-async fn register(client: &Client, name: &str, user_arn: &str) -> anyhow::Result<()> {
-    let input = RegisterOnPremisesInstanceInput {
-        instance_name: Some(name.to_owned()),
-        iam_user_arn: Some(user_arn.to_owned()),
-        iam_session_arn: None,
-    };
-    let _: serde_json::Value = client.codedeploy(Operation::RegisterOnPremisesInstance, &input).await?;
-    Ok(())
-}
-
-/// Tags a registered host.
-pub(in crate::commands) async fn add_tags(client: &Client, name: &str, tags: &[Tag]) -> anyhow::Result<()> {
-    if tags.is_empty() {
-        return Ok(());
-    }
-    let input = AddTagsToOnPremisesInstancesInput {
-        tags: Some(tags.to_vec()),
-        instance_names: Some(vec![name.to_owned()]),
-    };
-    let _: serde_json::Value = client
-        .codedeploy(Operation::AddTagsToOnPremisesInstances, &input)
-        .await
-        .with_context(|| format!("{name} is registered, but without its tags"))?;
-    Ok(())
-}
-
-impl Identity {
-    /// `codedeploy.onpremises.yml`, keys in the order of the AWS CLI (AG-188).
-    fn configuration(&self, region: &str) -> String {
-        let Self { user_arn, key } = self;
-        format!(
-            "---\nregion: {region}\niam_user_arn: {user_arn}\naws_access_key_id: {}\naws_secret_access_key: {}\n",
-            key.id, key.secret
-        )
-    }
 }
 
 /// Writes a new file that only its owner can read.
@@ -152,14 +158,8 @@ fn write_secret(path: &Path, text: &str) -> io::Result<()> {
     file.sync_all()
 }
 
-/// AG-186: `arn:aws:iam::<12 digits>:user/…`.
 fn parse_user_arn(text: &str) -> Result<String, String> {
-    let valid = text.strip_prefix("arn:aws:iam::").and_then(|rest| rest.split_once(":user/")).is_some_and(
-        |(account, user)| {
-            account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit()) && !user.is_empty()
-        },
-    );
-    if valid { Ok(text.to_owned()) } else { Err("Invalid IAM user ARN.".to_owned()) }
+    check_user_arn(text).map(|()| text.to_owned()).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -168,37 +168,15 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn only_arns_of_users_are_taken() {
-        assert!(parse_user_arn("arn:aws:iam::000000000001:user/AWS/CodeDeploy/web-1").is_ok());
-        for bad in [
-            "arn:aws:iam::1:user/x",
-            "arn:aws:iam::000000000001:user/",
-            "arn:aws:sts::000000000001:assumed-role/a/b",
-            "",
-        ] {
-            assert_eq!(parse_user_arn(bad).unwrap_err(), "Invalid IAM user ARN.", "{bad}");
-        }
-    }
-
     /// AG-188.
     #[test]
     fn the_configuration_is_written_for_its_owner_and_never_over_another() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("codedeploy.onpremises.yml");
-        let key = iam::AccessKey { id: "AKIA".into(), secret: "s/+=".into() };
-        let identity = Identity { user_arn: "arn:x".into(), key };
-        write_secret(&path, &identity.configuration("us-east-1")).unwrap();
-        assert_eq!(
-            fs::read_to_string(&path).unwrap(),
-            "---\nregion: us-east-1\niam_user_arn: arn:x\naws_access_key_id: AKIA\naws_secret_access_key: s/+=\n"
-        );
+        assert!(Files::at(&path, &Method::NewUser).is_ok());
+        write_secret(&path, "secret").unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(write_secret(&path, "").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
-    }
-
-    #[test]
-    fn the_policy_is_json() {
-        assert!(serde_json::from_str::<serde_json::Value>(POLICY).is_ok());
+        assert!(Files::at(&path, &Method::NewUser).is_err());
     }
 }
