@@ -103,14 +103,22 @@ pub fn is_plain_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= 255 && name != "." && name != ".." && !name.contains(['/', '\\', '\0'])
 }
 
-/// Replaces a file so that a crash leaves the old content or the new one, durably.
+/// Replaces a file so that a crash leaves the old content or the new one, durably. Nobody else reads it.
 pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
+    replace(path, content, 0o600)
+}
+
+/// The same for a file that everybody may read.
+pub(crate) fn write_for_all(path: &Path, content: &[u8]) -> io::Result<()> {
+    replace(path, content, 0o644)
+}
+
+fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let directory = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(directory)?;
     file.write_all(content)?;
+    file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))?;
     file.as_file().sync_all()?;
-    let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-    file.as_file().set_permissions(permissions)?;
     file.persist(path).map_err(|error| error.error)?;
     sync_directory(directory)
 }

@@ -1,7 +1,9 @@
 //! Crash recovery: which commands were running when the agent died (AG-066, AP-19), and which reports the
 //! server has not taken yet (AP-41).
 
-use std::io;
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -55,7 +57,8 @@ impl Tracker {
         if durable {
             return write_atomically(&path, identifier.as_bytes());
         }
-        std::fs::write(path, identifier)
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+        file.write_all(identifier.as_bytes())
     }
 
     /// Keeps an outcome that the server could not be told: a restart must not turn it into a failure.

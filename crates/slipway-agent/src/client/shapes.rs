@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::logs::plain_lines;
+
 /// How a command stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CommandStatus {
@@ -122,7 +124,8 @@ impl Diagnostics {
 
     /// A failure that no script caused (AG-063).
     pub fn failure(message: impl Into<String>) -> Self {
-        let mut message = message.into();
+        // Names in bundles and answers of servers get into messages; consoles show them (AP-31).
+        let mut message = plain_lines(&message.into());
         if let Some((cut, _)) = message.char_indices().nth(LONGEST_MESSAGE) {
             message.truncate(cut);
         }
@@ -149,6 +152,7 @@ mod tests {
             r#"{"error_code":0,"script_name":"","message":"Succeeded: ","log":""}"#,
             "AG-062"
         );
+        assert_eq!(Diagnostics::failure("a\u{1b}[31m\nb\u{7}").message, "a\nb", "AP-31");
         assert_eq!(Diagnostics::failure("é".repeat(9000)).message.chars().count(), 4096, "AP-16");
     }
 }

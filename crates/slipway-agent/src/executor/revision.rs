@@ -1,5 +1,6 @@
 //! Which revision an event's scripts are of, and its AppSpec file (AP-20, AG-085..AG-089, AMB-1).
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use slipway_appspec::{AppSpec, AppSpecError, Os, ParseOptions, Problem, RESERVED_EVENTS, decode, inspect};
@@ -35,6 +36,9 @@ pub fn find_appspec(archive: &Path, name: &str) -> Option<PathBuf> {
     })
 }
 
+/// More than the parser accepts.
+const LONGEST_FILE: u64 = 16 << 20;
+
 /// As much of a list of errors as a report holds (AS-099).
 const LONGEST_LOG: usize = 2048;
 
@@ -47,8 +51,8 @@ pub(super) fn read_appspec(
     let Some(path) = find_appspec(archive, name) else {
         return Err(Diagnostics::failure(not_found(archive, name)));
     };
-    let bytes = std::fs::read(&path)
-        .map_err(|error| Diagnostics::failure(format!("{error} - {}", path.display())))?;
+    let bytes =
+        read_some(&path).map_err(|error| Diagnostics::failure(format!("{error} - {}", path.display())))?;
     let file_name = path.file_name().and_then(|name| name.to_str()).unwrap_or(name);
     let failed = |error: &AppSpecError, problems: &[Problem]| Diagnostics {
         log: list(problems, file_name),
@@ -61,6 +65,13 @@ pub(super) fn read_appspec(
         Ok(app_spec) => Ok((app_spec, file_name.to_owned())),
         Err(error) => Err(failed(&error, &inspection.problems)),
     }
+}
+
+/// A file, or so much of it that it is seen to be too long: a revision may hold one that no memory does.
+fn read_some(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(LONGEST_FILE).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// One line `FILE:LINE:COLUMN: SEVERITY: MESSAGE` for each problem, and what would be right.
@@ -169,6 +180,16 @@ mod tests {
         std::fs::create_dir_all(layout.deployment("g", "d-new").archive()).expect("mkdir");
         assert_eq!(chosen(&layout, &in_place, "ApplicationStop"), "d-new", "AS-089");
         assert_eq!(chosen(&layout, &rollback, "BeforeBlockTraffic"), "d-new", "AS-089");
+    }
+
+    #[test]
+    fn an_appspec_file_that_no_memory_holds_is_refused() {
+        let archive = tempfile::tempdir().expect("scratch directory");
+        let file = std::fs::File::create(archive.path().join("appspec.yml")).expect("create");
+        // A hole: 16 TiB that take no space.
+        file.set_len(16 << 40).or_else(|_| file.set_len(1 << 40)).expect("a sparse file");
+        let refused = read_appspec(archive.path(), "appspec.yml", true).expect_err("too large");
+        assert!(refused.message.contains("larger than"), "{}", refused.message);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! From the bytes that a script prints to log entries: lines, bounded, without terminal escapes (AP-31).
 
+use crate::logs::plain;
+
 /// A longer line is logged in pieces, so that one line cannot fill the memory.
 const LONGEST: usize = 16 * 1024;
 
@@ -45,48 +47,15 @@ impl Lines {
     fn flush(&mut self, entries: &mut Vec<String>) {
         // Bytes that are not UTF-8 are replaced: a report must always be text (AP-14).
         let text = String::from_utf8_lossy(&self.pending);
-        entries.push(format!("{}{}", self.prefix, strip_escapes(&text)));
+        entries.push(format!("{}{}", self.prefix, plain(&text)));
         self.pending.clear();
         self.pending.shrink_to(LONGEST);
     }
 }
 
-/// Removes escape sequences and control characters; tabs stay.
-fn strip_escapes(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '\u{1b}' => match chars.next() {
-                // Control sequence: parameters up to a final byte.
-                Some('[') => while chars.next().is_some_and(|c| !('\u{40}'..='\u{7e}').contains(&c)) {},
-                // A string (title, hyperlink …): up to BEL or ESC \.
-                Some(']' | 'P' | 'X' | '^' | '_') => {
-                    while let Some(c) = chars.next() {
-                        if c == '\u{7}' {
-                            break;
-                        }
-                        if c == '\u{1b}' {
-                            chars.next_if_eq(&'\\');
-                            break;
-                        }
-                    }
-                }
-                // Character sets: one more byte.
-                Some('(' | ')' | '*' | '+') => drop(chars.next()),
-                _ => {}
-            },
-            '\t' => clean.push(c),
-            c if c.is_control() => {}
-            c => clean.push(c),
-        }
-    }
-    clean
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{LONGEST, Lines, strip_escapes};
+    use super::{LONGEST, Lines};
     use proptest::prelude::*;
 
     fn all(chunks: &[&[u8]]) -> Vec<String> {
@@ -106,14 +75,6 @@ mod tests {
             ["[stdout]one", "[stdout]two", "[stdout]", "[stdout]end"]
         );
         assert!(all(&[]).is_empty());
-    }
-
-    #[test]
-    fn colours_and_titles_do_not_reach_the_log() {
-        assert_eq!(
-            strip_escapes("\u{1b}[1;31mred\u{1b}[0m \u{1b}]0;title\u{7}x\u{1b}]8;;u\u{1b}\\y\tz\u{8}"),
-            "red x\u{79}\tz"
-        );
     }
 
     #[test]

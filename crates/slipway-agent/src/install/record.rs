@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -81,7 +82,13 @@ impl CleanupRecord {
     pub(super) fn create(instructions_dir: &Path, group_id: &str) -> Result<Self, InstallError> {
         let path = cleanup_file(instructions_dir, group_id);
         let failed = |error| InstallError::io(&path, error);
-        let file = OpenOptions::new().write(true).create(true).truncate(true).open(&path).map_err(failed)?;
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(failed)?;
         sync_directory(instructions_dir).map_err(failed)?;
         Ok(Self { path, file, length: 0 })
     }

@@ -1,7 +1,7 @@
 //! The agent log (AG-077, AG-078): one line per call and per decision, rotated at midnight.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,6 +10,8 @@ use jiff::Zoned;
 use jiff::civil::Date;
 
 use crate::clock;
+
+use super::{open_log, plain};
 
 const KEPT_DAYS: usize = 7;
 
@@ -125,10 +127,10 @@ fn today() -> Date {
     clock::local(clock::now()).date()
 }
 
-/// `YYYY-MM-DDTHH:MM:SS LEVEL [codedeploy-agent(<pid>)]: <message>`; a message keeps to one line, so that no
-/// answer of a server can forge another.
+/// `YYYY-MM-DDTHH:MM:SS LEVEL [codedeploy-agent(<pid>)]: <message>`; a message keeps to one line and tells terminals
+/// nothing, so that no answer of a server and no name in a bundle can forge another.
 fn format_line(now: &Zoned, level: Level, pid: u32, message: &dyn fmt::Display) -> String {
-    let message = message.to_string().replace(['\n', '\r'], " ");
+    let message = plain(&message.to_string().replace(['\n', '\r'], " "));
     format!("{} {} [codedeploy-agent({pid})]: {message}\n", now.strftime("%Y-%m-%dT%H:%M:%S"), level.padded())
 }
 
@@ -145,7 +147,7 @@ impl DailyFile {
     fn open(directory: &Path, program: &str, today: Date) -> std::io::Result<Self> {
         let path = directory.join(format!("{program}.log"));
         let written = std::fs::metadata(&path).ok().and_then(|metadata| metadata.modified().ok());
-        let file = OpenOptions::new().create(true).append(true).open(&path)?;
+        let file = open_log(&path)?;
         let day = written.map_or(today, |time| clock::local(time).date());
         Ok(Self { directory: directory.to_owned(), program: program.to_owned(), file, day })
     }
@@ -156,8 +158,7 @@ impl DailyFile {
 
     fn append(&mut self, today: Date, line: &str) -> std::io::Result<()> {
         if today != self.day {
-            let rotated = format!("{}.{}.log", self.program, self.day.strftime("%Y%m%d"));
-            std::fs::rename(self.path(), self.directory.join(rotated))?;
+            self.rotate()?;
             self.reopen(today)?;
             self.delete_old();
         } else if !self.path().exists() {
@@ -166,8 +167,19 @@ impl DailyFile {
         self.file.write_all(line.as_bytes())
     }
 
+    /// A clock that was set back and forth comes to the same day twice: nothing of either is lost.
+    fn rotate(&self) -> std::io::Result<()> {
+        let name = format!("{}.{}.log", self.program, self.day.strftime("%Y%m%d"));
+        let rotated = self.directory.join(name);
+        if rotated.exists() {
+            std::io::copy(&mut File::open(self.path())?, &mut open_log(&rotated)?)?;
+            return std::fs::remove_file(self.path());
+        }
+        std::fs::rename(self.path(), rotated)
+    }
+
     fn reopen(&mut self, today: Date) -> std::io::Result<()> {
-        self.file = OpenOptions::new().create(true).append(true).open(self.path())?;
+        self.file = open_log(&self.path())?;
         self.day = today;
         Ok(())
     }
@@ -201,6 +213,26 @@ mod tests {
         let now = date(2026, 3, 4).at(5, 6, 7, 0).in_tz("UTC").expect("a time");
         let line = format_line(&now, Level::Info, 42, &"first\nERROR forged");
         assert_eq!(line, "2026-03-04T05:06:07 INFO  [codedeploy-agent(42)]: first ERROR forged\n");
+    }
+
+    #[test]
+    fn a_message_cannot_reach_the_terminal_of_whoever_reads_it() {
+        let now = date(2026, 3, 4).at(5, 6, 7, 0).in_tz("UTC").expect("a time");
+        let line = format_line(&now, Level::Info, 42, &"member \u{1b}]0;owned\u{7}\u{1b}[2Jx");
+        assert!(line.ends_with(": member x\n"), "AP-31: {line:?}");
+    }
+
+    #[test]
+    fn a_day_that_comes_twice_keeps_both_logs() {
+        let directory = tempfile::tempdir().expect("scratch directory");
+        let (first, later) = (date(2026, 1, 28), date(2030, 1, 1));
+        let mut file = DailyFile::open(directory.path(), "a", first).expect("open");
+        for (day, line) in [(first, "one\n"), (later, "two\n"), (first, "three\n"), (later, "four\n")] {
+            file.append(day, line).expect("append");
+        }
+        let read = |name: &str| std::fs::read_to_string(directory.path().join(name)).ok();
+        assert_eq!(read("a.20260128.log").as_deref(), Some("one\nthree\n"));
+        assert_eq!(read("a.log").as_deref(), Some("four\n"));
     }
 
     #[test]

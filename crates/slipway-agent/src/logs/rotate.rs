@@ -1,8 +1,10 @@
 //! A file that is rotated by size: `name`, `name.0` (newest) … `name.6` (AG-074, AP-31).
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+
+use super::open_log;
 
 const LIMIT: u64 = 64 << 20;
 const ROTATED: u32 = 7;
@@ -26,7 +28,7 @@ impl RotatingFile {
         if let Some(directory) = path.parent() {
             std::fs::create_dir_all(directory)?;
         }
-        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        let file = open_log(path)?;
         let size = file.metadata()?.len();
         Ok(Self { path: path.to_owned(), file, size, limit })
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use rustix::process::{Pid, test_kill_process};
 
 use crate::config::Config;
-use crate::layout::write_atomically;
+use crate::layout::write_for_all;
 
 /// Held for the life of the agent; the system releases it whatever happens.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ impl Running {
 
     /// Writes our PID.
     pub(super) fn announce(&self) -> io::Result<()> {
-        write_atomically(&self.pid_file, std::process::id().to_string().as_bytes())
+        write_for_all(&self.pid_file, std::process::id().to_string().as_bytes())
     }
 }
 

@@ -1,5 +1,6 @@
 //! What of the agent reaches its scripts, and what scripts and the agent leave for others to read.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::process::{Command, Stdio};
 
 use crate::support::{Host, Stub, script, spec, zip};
@@ -45,6 +46,17 @@ async fn descriptors_secrets_and_the_umask_of_whoever_starts_the_agent_end_with_
     open.retain(|number| *number != "10" && *number != "255");
     assert_eq!(open, ["0", "1", "2"], "only the standard streams: {}", lines[0]);
     assert_eq!(lines[1], "0022", "AS-031");
+    let modes =
+        [("root/6f1e4b5a-group/d-1/logs/scripts.log", 0o640), ("root/6f1e4b5a-group/d-1/bundle.tar", 0o600)];
+    for (name, mode) in modes {
+        assert_eq!(std::fs::metadata(host.path(name)).unwrap().mode() & 0o777, mode, "{name}");
+    }
+    for directory in ["root/deployment-instructions", "root/deployment-logs", "root/agent-state"] {
+        for entry in std::fs::read_dir(host.path(directory)).into_iter().flatten() {
+            let entry = entry.unwrap();
+            assert_eq!(entry.metadata().unwrap().mode() & 0o007, 0, "others read {}", entry.path().display());
+        }
+    }
     assert!(!log.contains("must-not-be-seen") && !log.contains("very-secret"), "D-25: {log}");
     agent.kill().unwrap();
     agent.wait().unwrap();
