@@ -121,29 +121,7 @@ impl Agent {
             github: GitHubSettings::new(&config.github_endpoint, &trust, proxy),
             log: log.clone(),
         };
-        let environment = BaseEnvironment::new(
-            std::env::vars_os(),
-            &config.hardening,
-            Some(&host),
-            config.hook_env_credentials,
-        );
-        let hooks = HookRunner::new(environment, deployments_log(config, &layout)?, launcher, log.clone());
-        let executor = Executor {
-            layout: layout.clone(),
-            max_revisions: config.max_revisions,
-            downloader,
-            limits: limits(config),
-            hooks,
-            switches: Switches {
-                reject_path_traversal: config.hardening.reject_path_traversal_in_bundle,
-                reject_symlink_permission_targets: config.hardening.reject_symlink_permission_targets,
-                reject_unconfined_selinux: config.hardening.reject_unconfined_selinux_in_bundle,
-                reject_untrusted_links: config.hardening.reject_untrusted_links_in_destination,
-            },
-            retain_cleanup_guide: config.retain_cleanup_guide,
-            reuse_archives: config.enable_archive_reuse,
-            log: log.clone(),
-        };
+        let executor = executor(config, &layout, downloader, Some(&host), launcher, log)?;
         let renewer = renewer(config, &host, &http, log);
         let worker = Worker {
             host: host.host_identifier,
@@ -170,6 +148,35 @@ impl Agent {
         }
         Poller::new(self.worker, self.timing, self.stop).run().await;
     }
+}
+
+/// What carries out commands, by the configuration. A local deployment needs no `host` (AG-113).
+pub(crate) fn executor(
+    config: &Config,
+    layout: &Layout,
+    downloader: Downloader,
+    host: Option<&HostIdentity>,
+    launcher: PathBuf,
+    log: &AgentLog,
+) -> Result<Executor, StartError> {
+    let environment =
+        BaseEnvironment::new(std::env::vars_os(), &config.hardening, host, config.hook_env_credentials);
+    Ok(Executor {
+        layout: layout.clone(),
+        max_revisions: config.max_revisions,
+        downloader,
+        limits: limits(config),
+        hooks: HookRunner::new(environment, deployments_log(config, layout)?, launcher, log.clone()),
+        switches: Switches {
+            reject_path_traversal: config.hardening.reject_path_traversal_in_bundle,
+            reject_symlink_permission_targets: config.hardening.reject_symlink_permission_targets,
+            reject_unconfined_selinux: config.hardening.reject_unconfined_selinux_in_bundle,
+            reject_untrusted_links: config.hardening.reject_untrusted_links_in_destination,
+        },
+        retain_cleanup_guide: config.retain_cleanup_guide,
+        reuse_archives: config.enable_archive_reuse,
+        log: log.clone(),
+    })
 }
 
 /// The configured address, else AWS's of the region (AG-034, AP-32).
@@ -235,6 +242,7 @@ fn limits(config: &Config) -> Limits {
         reject_path_traversal: switches.reject_path_traversal_in_bundle,
         reject_unsafe_permissions: switches.reject_unsafe_permissions_in_bundle,
         ignore_ownership: switches.ignore_ownership_in_bundle,
+        left_out: Some(config.root_dir.clone()),
         ..defaults
     }
 }

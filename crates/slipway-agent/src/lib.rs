@@ -11,6 +11,7 @@
 //! * [`identity`] is who this host is: by its on-premises file, or, on EC2, by [`imds`]. [`session`] keeps the session
 //!   of a host that has one alive; [`api`] is the client of the public APIs for it.
 //! * [`registration`] makes a machine a host, and undoes it.
+//! * [`local`] is `codedeploy-local`: the executor without a control plane.
 //! * [`layout`] knows where everything lies, [`logs`] what is written about it; [`sys`] is the one place of
 //!   system calls.
 //!
@@ -42,6 +43,7 @@ pub mod identity;
 pub mod imds;
 pub mod install;
 pub mod layout;
+pub mod local;
 pub mod logs;
 pub mod poller;
 pub mod process;

@@ -20,8 +20,7 @@ use yaml::FlatMap;
 pub const DEFAULT_CONFIG_FILES: [&str; 2] =
     ["/etc/codedeploy-agent/conf/codedeployagent.yml", "/opt/codedeploy-agent/conf/codedeployagent.yml"];
 
-/// Where the on-premises file is unless the configuration says otherwise (AG-176).
-pub const DEFAULT_ON_PREMISES_FILE: &str = "/etc/codedeploy-agent/conf/codedeploy.onpremises.yml";
+const DEFAULT_ON_PREMISES_FILE: &str = "/etc/codedeploy-agent/conf/codedeploy.onpremises.yml";
 const MAX_STOP_WAIT: Duration = Duration::from_hours(24);
 /// Keys of older agents that mean nothing here; named once in the log (AP-31).
 const RETIRED: [&str; 8] = [
@@ -190,6 +189,11 @@ impl Config {
         let map =
             FlatMap::parse(&text).map_err(|cause| ConfigError::Malformed { path: path.to_owned(), cause })?;
         Self::from_map(path, &map)
+    }
+
+    /// What holds on a machine without a configuration file: a local deployment needs none (DP-324).
+    pub fn without_file() -> Result<Self, ConfigError> {
+        Self::from_map(Path::new(DEFAULT_CONFIG_FILES[0]), &FlatMap::default())
     }
 
     fn from_map(path: &Path, map: &FlatMap) -> Result<Self, ConfigError> {

@@ -205,8 +205,14 @@ impl Executor {
         Ok(())
     }
 
-    fn read_appspec(&self, archive: &Path, spec: &DeploymentSpec) -> Result<(AppSpec, String), Diagnostics> {
-        revision::read_appspec(archive, &spec.appspec_filename, self.limits.reject_path_traversal)
+    /// The AppSpec file of a revision, and its name.
+    pub(crate) fn read_appspec(
+        &self,
+        archive: &Path,
+        spec: &DeploymentSpec,
+    ) -> Result<(AppSpec, String), Diagnostics> {
+        let own_events = spec.all_possible_events.as_deref().unwrap_or_default();
+        revision::read_appspec(archive, &spec.appspec_filename, self.limits.reject_path_traversal, own_events)
     }
 }
 

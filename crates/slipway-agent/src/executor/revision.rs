@@ -47,6 +47,7 @@ pub(super) fn read_appspec(
     archive: &Path,
     name: &str,
     refuse_path_escapes: bool,
+    own_events: &[String],
 ) -> Result<(AppSpec, String), Diagnostics> {
     let Some(path) = find_appspec(archive, name) else {
         return Err(Diagnostics::failure(not_found(archive, name)));
@@ -59,7 +60,7 @@ pub(super) fn read_appspec(
         ..Diagnostics::failure(error.to_string())
     };
     let text = decode(&bytes).map_err(|error| failed(&error, &[Problem::from(&error)]))?;
-    let options = ParseOptions { os: Os::host(), file_name, refuse_path_escapes };
+    let options = ParseOptions { os: Os::host(), file_name, refuse_path_escapes, own_events };
     let inspection = inspect(&text, &options);
     match inspection.spec {
         Ok(app_spec) => Ok((app_spec, file_name.to_owned())),
@@ -188,7 +189,7 @@ mod tests {
         let file = std::fs::File::create(archive.path().join("appspec.yml")).expect("create");
         // A hole: 16 TiB that take no space.
         file.set_len(16 << 40).or_else(|_| file.set_len(1 << 40)).expect("a sparse file");
-        let refused = read_appspec(archive.path(), "appspec.yml", true).expect_err("too large");
+        let refused = read_appspec(archive.path(), "appspec.yml", true, &[]).expect_err("too large");
         assert!(refused.message.contains("larger than"), "{}", refused.message);
     }
 
@@ -196,7 +197,7 @@ mod tests {
     fn the_appspec_file_is_found_under_its_three_names_and_inside_the_revision() {
         let archive = tempfile::tempdir().expect("scratch directory");
         let root = archive.path();
-        let message = read_appspec(root, "appspec.yml", true).expect_err("AS-003").message;
+        let message = read_appspec(root, "appspec.yml", true, &[]).expect_err("AS-003").message;
         let directory = root.display();
         assert!(message.starts_with("The CodeDeploy agent did not find an AppSpec file within the unpacked revision directory at revision-relative path \"appspec.yml\". "));
         assert!(
@@ -218,7 +219,7 @@ mod tests {
         let text =
             "version: 0.0\nos: linux\nfiles:\n  - source: a\nhooks:\n  AfterInstall:\n    - timeout: 5\n";
         std::fs::write(archive.path().join("appspec.yml"), text).expect("write");
-        let failed = read_appspec(archive.path(), "appspec.yml", true).expect_err("AS-025");
+        let failed = read_appspec(archive.path(), "appspec.yml", true, &[]).expect_err("AS-025");
         assert!(
             failed.message.ends_with("to the files section of the AppSpec file, and then try again."),
             "AS-025"

@@ -93,6 +93,8 @@ COMMANDS
     restart  stop it and start it again
     status   tell whether it runs: exit code 0 if it does, 3 if not
     run      run in the foreground, logging to standard error
+    local    deploy to this machine without a control plane, as codedeploy-local;
+             local --help tells more
     help     show this text
 
     register, deregister, uninstall, session; each tells more with --help

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use crate::config::{Config, ConfigError, DEFAULT_CONFIG_FILES};
 use crate::hooks::launcher;
+use crate::local;
 use crate::registration;
 
 use cli::{Action, Invocation, Parsed};
@@ -26,11 +27,13 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     {
         return ExitCode::from(launcher::launch(&user.to_string_lossy(), script));
     }
-    if name == "codedeploy-local" {
-        eprintln!(
-            "error: local deployments are not part of this release; use a deployment of the control plane."
-        );
-        return ExitCode::FAILURE;
+    if name == local::PROGRAM {
+        return local::main(&arguments);
+    }
+    if let [word, rest @ ..] = arguments.as_slice()
+        && word == "local"
+    {
+        return local::main(rest);
     }
     if let Some(code) = registration::command::run(&name, &arguments) {
         return code;

@@ -66,6 +66,8 @@ pub struct Limits {
     pub reject_unsafe_permissions: bool,
     /// Do not apply the owners recorded in a tar archive (`ignore_ownership_in_bundle`).
     pub ignore_ownership: bool,
+    /// The agent's own root directory, which is no part of a directory around it that is deployed.
+    pub left_out: Option<PathBuf>,
 }
 
 impl Default for Limits {
@@ -79,6 +81,7 @@ impl Default for Limits {
             reject_path_traversal: true,
             reject_unsafe_permissions: false,
             ignore_ownership: false,
+            left_out: None,
         }
     }
 }
@@ -195,7 +198,10 @@ fn fill(
     match kind {
         BundleType::Zip => zipfile::extract(bundle, &mut stage)?,
         BundleType::Tar | BundleType::Tgz => tarball::extract(bundle, &mut stage)?,
-        BundleType::Directory => directory::copy(bundle, &mut stage, &[staging, destination])?,
+        BundleType::Directory => {
+            let left_out = limits.left_out.as_deref().unwrap_or(staging);
+            directory::copy(bundle, &mut stage, &[staging, destination, left_out])?;
+        }
     }
     let stripped = match kind {
         // Whoever names a directory means that one.

@@ -38,7 +38,9 @@ pub(super) fn read(node: &Node, options: &ParseOptions<'_>, reader: &mut Reader)
 }
 
 fn read_event(event: &Entry, options: &ParseOptions<'_>, reader: &mut Reader) -> Option<Hook> {
-    check_name(event, reader);
+    if !options.own_events.contains(&event.key) {
+        check_name(event, reader);
+    }
     if event.value.is_null() {
         reader.warn((event.line, event.column), format!("event {} is blank", event.key));
     }

@@ -29,12 +29,14 @@ pub struct ParseOptions<'a> {
     pub file_name: &'a str,
     /// Refuse `..` in `source` and `location` (D-17); the switch is `reject_path_traversal_in_bundle`.
     pub refuse_path_escapes: bool,
+    /// Events that will run whatever their names: those of a local deployment (DP-348).
+    pub own_events: &'a [String],
 }
 
 impl ParseOptions<'_> {
     /// The rules by default: `appspec.yml`, path escapes refused.
     pub fn new(os: Os) -> Self {
-        Self { os, file_name: "appspec.yml", refuse_path_escapes: true }
+        Self { os, file_name: "appspec.yml", refuse_path_escapes: true, own_events: &[] }
     }
 }
 
