@@ -95,6 +95,22 @@ pub enum Write {
     },
     /// Writes the health of a host.
     PutHealth(HealthRow),
+    /// Makes a host unhealthy; what was last installed on it with success stays (CF-016).
+    FailHealth {
+        /// Group.
+        group_id: String,
+        /// Host.
+        host: String,
+    },
+    /// Forgets what is installed on the hosts on which `deployment` failed, where it is `revision` (CF-014).
+    ForgetInstalled {
+        /// Group.
+        group_id: String,
+        /// Deployment.
+        deployment: DeploymentId,
+        /// Identity of the revision.
+        revision: String,
+    },
     /// Asks for a wake-up at `due` or earlier; one that is already asked for earlier stays as it is.
     Wake {
         /// What for.

@@ -341,6 +341,35 @@ impl Tables {
                 self.set_health((row.group_id.clone(), row.host.clone()), Some(row.clone()));
                 Ok(())
             }
+            Write::FailHealth { group_id, host } => {
+                let place = (group_id.clone(), host.clone());
+                let before = self.health.get(&place);
+                let row = HealthRow {
+                    group_id: group_id.clone(),
+                    host: host.clone(),
+                    healthy: false,
+                    installed_revision: before.and_then(|row| row.installed_revision.clone()),
+                };
+                self.set_health(place, Some(row));
+                Ok(())
+            }
+            Write::ForgetInstalled { group_id, deployment, revision } => {
+                let failed = |row: &&HealthRow| {
+                    row.group_id == *group_id
+                        && row.installed_revision.as_ref() == Some(revision)
+                        && self.targets.values().any(|target| {
+                            target.key.deployment == *deployment
+                                && target.host == row.host
+                                && target.status == TargetStatus::Failed
+                        })
+                };
+                let rows: Vec<HealthRow> = self.health.values().filter(failed).cloned().collect();
+                for row in rows {
+                    let place = (row.group_id.clone(), row.host.clone());
+                    self.set_health(place, Some(HealthRow { installed_revision: None, ..row }));
+                }
+                Ok(())
+            }
             Write::Wake { key, due } => {
                 self.wake(due_of(key), *due);
                 Ok(())

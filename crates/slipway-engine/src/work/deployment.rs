@@ -341,6 +341,14 @@ impl Step {
             self.change.push(Write::Replace(document));
         }
         if status == DeploymentStatus::Succeeded {
+            // CF-014: of a host that failed nothing is Current any more.
+            self.change.writes.extend(self.record.previous_revision.as_ref().map(|previous| {
+                Write::ForgetInstalled {
+                    group_id: self.record.group_id.clone(),
+                    deployment: self.record.id.clone(),
+                    revision: previous.identity(),
+                }
+            }));
             self.remember_target_revision(site).await?;
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! One step of a target: load, apply, commit where the version is still what was read.
 
+use crate::health::Attempt;
 use crate::target::{AbortReason, CommandRef, Refusal, TargetEvent, TargetMachine, TargetNote, TargetStep};
 use slipway_model::Timestamp;
 use slipway_model::deployment::DeploymentRecord;
@@ -95,8 +96,13 @@ pub async fn take(
         let event = TargetEvent::HandOut { nonce: u128::from_le_bytes(site.random()) as u64 };
         match apply(site, row, event, ChangeSet::new()).await {
             Ok((row, step)) => return Ok(step.handed_out.map(|(command, event)| (row, command, event))),
-            // Another poll of the same host, a timer or a stop was faster: look again.
-            Err(TargetStepError::Work(WorkError::Commit(CommitError::Conflict { .. }))) => {}
+            // Another poll of the same host, a timer, a stop or a deletion was faster: look again.
+            Err(
+                TargetStepError::NoTarget
+                | TargetStepError::Work(WorkError::Commit(CommitError::Conflict { .. })),
+            ) => {}
+            // Its limit has passed, and the tick that says so is under way.
+            Err(TargetStepError::Refused(Refusal::NotOffered)) => return Ok(None),
             Err(error) => return Err(error),
         }
     }
@@ -116,9 +122,7 @@ pub(super) fn write(
     change.push(Write::UpdateTarget(Box::new(row.clone())));
     notes(change, record, row, &step.notes, now);
     if let Some(status) = step.ended {
-        if matches!(status, TargetStatus::Succeeded | TargetStatus::Failed) {
-            change.push(Write::PutHealth(health_after(record, row, status)));
-        }
+        change.writes.extend(health_after(record, row, status));
         change.push(Write::Wake { key: WakeupKey::Deployment(row.key.deployment.clone()), due: now });
     }
     if step.ready {
@@ -167,15 +171,19 @@ fn note_json(note: TargetNote) -> serde_json::Value {
     }
 }
 
-/// Health of a host after an attempt (CF-014..CF-016): its own result decides. After a failure nobody knows which
-/// revision is on it; the host comes first in the next deployment either way (CF-012).
-fn health_after(record: &DeploymentRecord, row: &TargetRow, status: TargetStatus) -> HealthRow {
-    let healthy = status == TargetStatus::Succeeded;
-    HealthRow {
-        group_id: record.group_id.clone(),
-        host: row.host.clone(),
-        healthy,
-        installed_revision: healthy.then(|| record.revision.identity()),
+/// Health of a host after an attempt: its own result decides, and a failure leaves what was last installed with success
+/// (CF-014..CF-016); see [`crate::health::after_deployment`].
+fn health_after(record: &DeploymentRecord, row: &TargetRow, status: TargetStatus) -> Option<Write> {
+    let (group_id, host) = (record.group_id.clone(), row.host.clone());
+    match Attempt::of(status) {
+        Attempt::NotAttempted => None,
+        Attempt::Succeeded => Some(Write::PutHealth(HealthRow {
+            group_id,
+            host,
+            healthy: true,
+            installed_revision: Some(record.revision.identity()),
+        })),
+        Attempt::Failed => Some(Write::FailHealth { group_id, host }),
     }
 }
 

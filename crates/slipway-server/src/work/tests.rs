@@ -228,3 +228,56 @@ async fn a_clock_that_jumps_by_an_hour_neither_fails_a_deployment_nor_holds_it_u
         assert_eq!(lab.ended(&id).await.status.as_deref(), Some("Succeeded"), "{jump}");
     }
 }
+
+/// Between the end of a limit and the tick that says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poll_that_comes_when_the_time_for_its_command_is_over_is_answered_empty_as_164() {
+    let lab = Lab::new().await;
+    lab.group("app", &["h1"], ALL).await;
+    lab.deploy("app").await;
+    lab.clock.advance_millis(6 * 60_000);
+    assert!(lab.poll("h1").await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_host_keeps_what_was_installed_unless_the_group_moves_on_cf_014_cf_016() {
+    let lab = Lab::new().await;
+    lab.group("app", &["h1", "h2"], ALL).await;
+    let group = async || {
+        let input = wire::GetDeploymentGroupInput {
+            application_name: Some("app".to_owned()),
+            deployment_group_name: Some("group".to_owned()),
+        };
+        let group = CodeDeploy.get_deployment_group(&lab.admin(), input).await.expect("the group");
+        group.deployment_group_info.and_then(|info| info.deployment_group_id).expect("an id")
+    };
+    let store = &lab.running.control().store;
+    let id = lab.deploy("app").await;
+    lab.walk("h1", 7).await;
+    lab.walk("h2", 7).await;
+    lab.ended(&id).await;
+    let fail = async |host: &str| {
+        let command = lab.poll(host).await.expect("a command");
+        lab.complete(host, &command, "Failed").await.expect("accepted");
+    };
+    let health = async || {
+        let rows = store.host_health(&group().await).await.expect("a read");
+        let of = |name: &str| {
+            let row = rows.iter().find(|row| row.host.contains(name)).expect("health");
+            (row.healthy, row.installed_revision.is_some())
+        };
+        (of("instance/h1_"), of("instance/h2_"))
+    };
+
+    let id = lab.deploy("app").await;
+    fail("h1").await;
+    fail("h2").await;
+    assert_eq!(lab.ended(&id).await.status.as_deref(), Some("Failed"));
+    assert_eq!(health().await, ((false, true), (false, true)));
+
+    let id = lab.deploy("app").await;
+    fail("h1").await;
+    lab.walk("h2", 7).await;
+    assert_eq!(lab.ended(&id).await.status.as_deref(), Some("Succeeded"));
+    assert_eq!(health().await, ((false, false), (true, true)));
+}

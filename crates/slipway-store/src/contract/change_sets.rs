@@ -180,3 +180,19 @@ pub async fn health_is_kept_per_group_and_host(store: &impl Store) {
     assert_eq!(store.host_health("other").await.unwrap(), [row("other", "a", false, None)]);
     assert_eq!(store.host_health("nobody").await.unwrap(), []);
 }
+
+/// CF-016: a failure leaves what was installed before.
+pub async fn a_failure_keeps_what_is_installed(store: &impl Store) {
+    let row = |host: &str, healthy, revision: Option<&str>| HealthRow {
+        group_id: "g".to_owned(),
+        host: host.to_owned(),
+        healthy,
+        installed_revision: revision.map(str::to_owned),
+    };
+    let fail = |host: &str| Write::FailHealth { group_id: "g".to_owned(), host: host.to_owned() };
+    given(store, [Write::PutHealth(row("a", true, Some("r1")))]).await;
+    given(store, [fail("a"), fail("b")]).await;
+    let mut health = store.host_health("g").await.unwrap();
+    health.sort_by(|x, y| x.host.cmp(&y.host));
+    assert_eq!(health, [row("a", false, Some("r1")), row("b", false, None)]);
+}

@@ -39,6 +39,7 @@ macro_rules! contract_tests {
                 notices_come_after_the_commit_in_order,
                 a_failed_change_set_tells_nobody,
                 health_is_kept_per_group_and_host,
+                a_failure_keeps_what_is_installed,
             ]
             deployments: [
                 a_deployment_is_read_as_it_was_written,

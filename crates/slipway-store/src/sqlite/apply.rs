@@ -72,6 +72,10 @@ pub(super) fn write(db: &Connection, sequence: &mut Sequence, write: &Write) -> 
         }
         Write::MarkCounted { deployment, ordinals } => mark_counted(db, deployment, ordinals),
         Write::PutHealth(row) => put_health(db, row),
+        Write::FailHealth { group_id, host } => fail_health(db, group_id, host),
+        Write::ForgetInstalled { group_id, deployment, revision } => {
+            forget_installed(db, group_id, deployment, revision)
+        }
         Write::Wake { key, due } => Ok(wakeups::wake(db, sequence, key, *due)?),
         Write::SetTimer { key, due } => Ok(wakeups::set_timer(db, sequence, key, *due)?),
         Write::Settle { key, seq, next } => Ok(wakeups::settle(db, sequence, key, *seq, *next)?),
@@ -345,6 +349,27 @@ fn put_health(db: &Connection, row: &HealthRow) -> Written {
         "INSERT INTO host_health (group_id, host, healthy, installed_revision) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT DO UPDATE SET healthy = excluded.healthy, installed_revision = excluded.installed_revision",
         params![row.group_id, row.host, row.healthy, row.installed_revision],
+    )?;
+    Ok(())
+}
+
+fn fail_health(db: &Connection, group_id: &str, host: &str) -> Written {
+    execute(
+        db,
+        "INSERT INTO host_health (group_id, host, healthy) VALUES (?1, ?2, 0)
+         ON CONFLICT DO UPDATE SET healthy = 0",
+        params![group_id, host],
+    )?;
+    Ok(())
+}
+
+fn forget_installed(db: &Connection, group_id: &str, deployment: &DeploymentId, revision: &str) -> Written {
+    execute(
+        db,
+        "UPDATE host_health SET installed_revision = NULL
+         WHERE group_id = ?1 AND installed_revision = ?3
+           AND host IN (SELECT host FROM targets WHERE deployment = ?2 AND status = ?4)",
+        params![group_id, deployment.as_str(), revision, TargetStatus::Failed.as_str()],
     )?;
     Ok(())
 }
