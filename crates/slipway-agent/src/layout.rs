@@ -105,18 +105,33 @@ pub fn is_plain_name(name: &str) -> bool {
 
 /// Replaces a file so that a crash leaves the old content or the new one, durably. Nobody else reads it.
 pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
-    replace(path, content, 0o600)
+    replace(path, 0o600, |file| file.write_all(content))
 }
 
-/// The same for a file that everybody may read.
+/// The same for content that is written piece by piece.
+pub(crate) fn write_streamed(
+    path: &Path,
+    write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
+) -> io::Result<()> {
+    replace(path, 0o600, write)
+}
+
+/// The same as [`write_atomically`] for a file that everybody may read.
 pub(crate) fn write_for_all(path: &Path, content: &[u8]) -> io::Result<()> {
-    replace(path, content, 0o644)
+    replace(path, 0o644, |file| file.write_all(content))
 }
 
-fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+fn replace(
+    path: &Path,
+    mode: u32,
+    write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
+) -> io::Result<()> {
     let directory = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(directory)?;
-    file.write_all(content)?;
+    let file = tempfile::Builder::new().prefix(".new-").tempfile_in(directory)?;
+    let mut buffered = io::BufWriter::new(file.as_file());
+    write(&mut buffered)?;
+    buffered.flush()?;
+    drop(buffered);
     file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;

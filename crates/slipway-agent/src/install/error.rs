@@ -71,6 +71,11 @@ pub enum InstallError {
     /// Lines of the cleanup record end at a line feed; such a path would name other files there.
     #[error("The deployment failed because a destination path contains a line break: {0:?}")]
     LineBreak(PathBuf),
+    /// The `files` section multiplies the revision.
+    #[error(
+        "The deployment failed because the files section of the AppSpec file asks for more than {0} files and directories"
+    )]
+    TooMany(usize),
     /// Copying a device or a pipe would never end.
     #[error("The deployment failed because {} is neither a file nor a directory nor a symbolic link", .0.display())]
     NotAFile(PathBuf),

@@ -12,6 +12,9 @@ use slipway_appspec::{AclEntry, FileExistsBehavior, FileMapping, Mode, Os, Secur
 use super::{InstallError, InstallRequest, select};
 use crate::sys::within::{self, resolve};
 
+/// An Install that makes more is a mistake or an attack; its plan would not fit into memory.
+const MAX_OBJECTS: usize = 2_000_000;
+
 /// A user or group: as written, and its number on this host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Account {
@@ -62,10 +65,16 @@ pub(super) struct Plan {
 }
 
 pub(super) fn plan(request: &InstallRequest<'_>) -> Result<Plan, InstallError> {
+    plan_at_most(MAX_OBJECTS, request)
+}
+
+/// A plan that makes at most so many objects.
+pub(super) fn plan_at_most(most: usize, request: &InstallRequest<'_>) -> Result<Plan, InstallError> {
     let archive = fs::canonicalize(request.archive_dir)
         .map_err(|error| InstallError::io(request.archive_dir, error))?;
     let mut planner = Planner {
         request,
+        most,
         archive,
         line: 0,
         plan: Plan::default(),
@@ -84,6 +93,7 @@ pub(super) fn plan(request: &InstallRequest<'_>) -> Result<Plan, InstallError> {
 
 struct Planner<'a> {
     request: &'a InstallRequest<'a>,
+    most: usize,
     /// The revision's real directory.
     archive: PathBuf,
     /// The line of the `files` item at hand.
@@ -222,6 +232,7 @@ impl Planner<'_> {
             }
         }
         self.copies.insert(destination.clone(), source.to_owned());
+        self.check_number()?;
         self.plan.instructions.push(Instruction::Copy {
             source: source.to_owned(),
             destination,
@@ -256,7 +267,16 @@ impl Planner<'_> {
             self.directory(parent)?;
         }
         self.directories.insert(path.to_owned());
+        self.check_number()?;
         self.plan.instructions.push(Instruction::MakeDirectory { path: path.to_owned(), replaces });
+        Ok(())
+    }
+
+    /// Few lines of an AppSpec file can ask for a revision thousands of times over.
+    fn check_number(&self) -> Result<(), InstallError> {
+        if self.plan.instructions.len() >= self.most {
+            return Err(InstallError::TooMany(self.most));
+        }
         Ok(())
     }
 

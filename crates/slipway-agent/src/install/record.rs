@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::InstallError;
 use super::plan::Instruction;
-use crate::layout::{sync_directory, write_atomically};
+use crate::layout::{sync_directory, write_streamed};
 
 /// Marks a line of the cleanup file that names a SELinux rule (AG-101).
 pub(super) const CONTEXT_MARK: &[u8] = b"semanage\0";
@@ -35,9 +35,16 @@ pub(super) fn unfinished(record: &Path, path: &Path) -> PathBuf {
 
 /// Writes `<group>-install.json` (AG-102).
 pub(super) fn write_instructions(path: &Path, instructions: &[Instruction]) -> Result<(), InstallError> {
-    let list: Vec<Value> = instructions.iter().map(to_json).collect();
-    let text = json!({ "instructions": list }).to_string();
-    write_atomically(path, text.as_bytes()).map_err(|error| InstallError::io(path, error))
+    // One by one: all of them at once are many times as large in memory as in the file.
+    write_streamed(path, |file| {
+        file.write_all(b"{\"instructions\":[")?;
+        for (number, instruction) in instructions.iter().enumerate() {
+            let comma = if number == 0 { "" } else { "," };
+            write!(file, "{comma}{}", to_json(instruction))?;
+        }
+        file.write_all(b"]}")
+    })
+    .map_err(|error| InstallError::io(path, error))
 }
 
 fn to_json(instruction: &Instruction) -> Value {

@@ -1,6 +1,7 @@
 //! Which of the new files and directories a permission applies to (AS-061..AS-067).
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 
 use slipway_appspec::Permission;
@@ -25,6 +26,32 @@ struct Created<'a> {
     kind: Kind,
 }
 
+/// The objects in the order in which they are made, and by path: an AppSpec file may hold tens of thousands of
+/// permissions for as many objects.
+struct Objects<'a> {
+    created: &'a [Created<'a>],
+    index: BTreeMap<&'a Path, usize>,
+}
+
+impl<'a> Objects<'a> {
+    /// What is made at this path, unless it is a directory.
+    fn file(&self, path: &Path) -> Option<&'a Created<'a>> {
+        let created = &self.created[*self.index.get(path)?];
+        (created.kind != Kind::Directory).then_some(created)
+    }
+
+    /// The directory itself and everything below it, in the order of the instructions.
+    fn below(&self, directory: &Path) -> impl Iterator<Item = &'a Created<'a>> + use<'a> {
+        // Paths are compared name by name, so what is below a directory follows it at once.
+        let range = self.index.range::<Path, _>((Bound::Included(directory), Bound::Unbounded));
+        let mut found: Vec<usize> =
+            range.take_while(|(path, _)| path.starts_with(directory)).map(|(_, at)| *at).collect();
+        found.sort_unstable();
+        let created = self.created;
+        found.into_iter().map(move |at| &created[at])
+    }
+}
+
 /// The instructions for all `permissions`, in file order.
 pub(super) fn instructions(
     request: &InstallRequest<'_>,
@@ -40,6 +67,9 @@ pub(super) fn instructions(
             _ => None,
         })
         .collect();
+    let index: BTreeMap<&Path, usize> =
+        created.iter().enumerate().map(|(at, created)| (created.path, at)).collect();
+    let created = Objects { created: &created, index };
     let mut instructions = Vec::new();
     let mut chosen: HashSet<&Path> = HashSet::new();
     for permission in &request.app_spec.permissions {
@@ -93,19 +123,18 @@ impl Accounts {
 fn select<'a>(
     request: &InstallRequest<'_>,
     permission: &Permission,
-    created: &'a [Created<'a>],
+    objects: &Objects<'a>,
 ) -> Result<Vec<&'a Created<'a>>, InstallError> {
     let object = clean_destination(Path::new(&permission.object))?;
-    let itself = created.iter().find(|created| created.kind != Kind::Directory && created.path == object);
-    if let Some(file) = itself {
+    if let Some(file) = objects.file(&object) {
         if !permission.types.file {
             return Ok(Vec::new());
         }
         check_single_file(request, permission, file)?;
         return Ok(vec![file]);
     }
-    Ok(created
-        .iter()
+    Ok(objects
+        .below(&object)
         .filter(|created| match created.kind {
             Kind::Directory => permission.types.directory,
             Kind::File | Kind::Link => permission.types.file,

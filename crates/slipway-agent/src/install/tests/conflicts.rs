@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, symlink};
 
+use super::super::plan::plan_at_most;
 use super::{Host, chmod, write};
 
 const ALL: &str = "files:\n  - source: /\n    destination: SRV\n";
@@ -190,6 +191,20 @@ fn as_035_files_and_directories_in_each_others_place() {
             archive.display()
         )
     );
+}
+
+#[test]
+fn an_appspec_file_that_multiplies_its_revision_is_stopped() {
+    let host = Host::new();
+    let names: Vec<String> = (0..30).map(|number| format!("f{number}")).collect();
+    host.revision(&names.iter().map(|name| (name.as_str(), "")).collect::<Vec<_>>());
+    let items: Vec<String> =
+        (0..30).map(|number| format!("  - source: /\n    destination: SRV/{number}\n")).collect();
+    let body = format!("files:\n{}", items.concat());
+    let made = |most| host.with_request("group", &body, |request| plan_at_most(most, request));
+    assert_eq!(made(931).unwrap().instructions.len(), 1 + 30 + 30 * 30);
+    let error = made(930).unwrap_err();
+    assert!(error.to_string().contains("asks for more than 930 files and directories"), "{error}");
 }
 
 #[test]

@@ -59,6 +59,20 @@ fn as_061_to_065_matching_table() {
 }
 
 #[test]
+fn many_permissions_for_many_objects_take_no_endless_time() {
+    let host = Host::new();
+    let names: Vec<String> = (0..6000).map(|number| format!("d{}/f{number}", number % 50)).collect();
+    host.revision(&names.iter().map(|name| (name.as_str(), "")).collect::<Vec<_>>());
+    let objects: Vec<String> =
+        names.iter().map(|name| format!("  - object: SRV/{name}\n    mode: 600\n")).collect();
+    let body = format!("{ALL}permissions:\n{}", objects.concat());
+    let started = std::time::Instant::now();
+    let plan = host.with_request("group", &body, |request| super::super::plan::plan(request).unwrap());
+    assert_eq!(plan.instructions.len(), 1 + 50 + 2 * 6000);
+    assert!(started.elapsed() < std::time::Duration::from_secs(5), "{:?}", started.elapsed());
+}
+
+#[test]
 fn as_064_only_the_star_is_special() {
     for (pattern, name, matches) in [
         ("*", "", true),
