@@ -1,13 +1,15 @@
 //! One command from its specification to its report (AP-09, AP-13, AP-35, AP-41).
 
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
 use super::backoff;
 use crate::client::{Acknowledged, ClientError, CommandClient, CommandStatus, Diagnostics, HostCommand};
-use crate::executor::Executor;
+use crate::clock;
+use crate::executor::{Executor, Plan};
 use crate::logs::AgentLog;
 use crate::spec::{DeploymentSpec, SignerPin};
 use crate::tracking::{Report, Tracker, Unfinished};
@@ -50,10 +52,10 @@ enum Refusal {
 
 impl Worker {
     /// Carries out one command.
-    pub(super) async fn handle(&self, command: HostCommand) {
+    pub(super) async fn handle(self: Arc<Self>, command: HostCommand) {
         let identifier = command.host_command_identifier.as_str();
         self.log.info(format_args!("Command {} received: {identifier}", command.command_name));
-        match self.try_handle(&command).await {
+        match Self::try_handle(&self, &command).await {
             Ok(()) => {}
             Err(Refusal::Report(diagnostics)) => {
                 self.log.error(format_args!("{}: {}", command.command_name, diagnostics.message));
@@ -65,7 +67,17 @@ impl Worker {
         }
     }
 
-    async fn try_handle(&self, command: &HostCommand) -> Result<(), Refusal> {
+    /// Reports a command that a fault of this program ended.
+    pub(super) async fn lost(&self, identifier: &str, panic: &str) {
+        self.log.error(format_args!("Command {identifier} was ended by a fault of the agent: {panic}"));
+        let tracked = self.tracker.unfinished(clock::now());
+        let tracked = tracked.iter().find(|left| left.identifier == identifier);
+        let deployment_id = tracked.map(|left| left.deployment_id.as_str());
+        let diagnostics = Diagnostics::failure(format!("internal error: {panic}"));
+        self.report(deployment_id, identifier, CommandStatus::Failed, diagnostics).await;
+    }
+
+    async fn try_handle(self: &Arc<Self>, command: &HostCommand) -> Result<(), Refusal> {
         let identifier = command.host_command_identifier.as_str();
         let envelope = self
             .persist("specification", || {
@@ -74,7 +86,7 @@ impl Worker {
             .await?;
         let spec = DeploymentSpec::from_envelope(&envelope, &self.pin)
             .map_err(|error| Refusal::Report(Diagnostics::failure(error.to_string())))?;
-        let plan = self.executor.prepare(&command.command_name, &spec).map_err(Refusal::Report)?;
+        let (plan, spec) = self.prepare(&command.command_name, spec).await?;
         let noop = plan.is_noop();
         match self.persist("acknowledgement", || self.client.acknowledge(identifier, noop)).await? {
             Acknowledged::Go => {}
@@ -106,6 +118,23 @@ impl Worker {
         };
         self.report(Some(&spec.deployment_id), identifier, status, diagnostics).await;
         Ok(())
+    }
+
+    /// Reads the AppSpec file, beside the loop that polls: it may be large.
+    async fn prepare(
+        self: &Arc<Self>,
+        command: &str,
+        spec: DeploymentSpec,
+    ) -> Result<(Plan, DeploymentSpec), Refusal> {
+        let (worker, command) = (Arc::clone(self), command.to_owned());
+        let prepared = tokio::task::spawn_blocking(move || {
+            let plan = worker.executor.prepare(&command, &spec);
+            plan.map(|plan| (plan, spec))
+        });
+        match prepared.await {
+            Ok(prepared) => prepared.map_err(Refusal::Report),
+            Err(error) => Err(Refusal::Report(Diagnostics::failure(format!("internal error: {error}")))),
+        }
     }
 
     /// Reports a command of an earlier run: its outcome if that is known, else a failure (AP-19, AP-41).

@@ -125,7 +125,10 @@ impl Poller {
         };
         let worker = Arc::clone(&self.worker);
         tasks.spawn(async move {
-            worker.handle(command).await;
+            let work = Arc::clone(&worker).handle(command);
+            if let Err(panic) = guarded(work).await {
+                worker.lost(&identifier, &panic).await;
+            }
             drop(place);
         });
         true
@@ -173,6 +176,19 @@ impl Poller {
     }
 }
 
+/// Runs work that may panic; the error is the panic's message. A command that ended so is told to the server like any
+/// other: the event would wait for it until its limit.
+async fn guarded<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, String> {
+    tokio::spawn(work).await.map_err(|error| match error.try_into_panic() {
+        Ok(panic) => panic
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned())
+            .or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "panic".to_owned()),
+        Err(error) => error.to_string(),
+    })
+}
+
 /// An identifier in work, given back however its task ends.
 struct Place {
     set: Arc<Mutex<HashSet<String>>>,
@@ -189,5 +205,18 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.set.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.identifier);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::guarded;
+
+    #[tokio::test]
+    async fn a_panic_ends_one_command_and_tells_its_words() {
+        assert_eq!(guarded(async { 1 }).await, Ok(1));
+        let number = 7;
+        let panic = guarded(async move { assert!(number == 0, "no {number}") }).await;
+        assert_eq!(panic, Err("no 7".to_owned()));
     }
 }
