@@ -8,6 +8,7 @@ mod part;
 mod s3;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::config::CredentialSource;
 use crate::http::{HttpClient, HttpError, HttpSetupError};
@@ -20,6 +21,9 @@ pub use github::GitHubSettings;
 use part::Part;
 pub use s3::S3Settings;
 pub(crate) use s3::{domain as aws_domain, is_aws_url as is_aws};
+
+/// The control plane has given up the event by then (D-22).
+const LONGEST: Duration = Duration::from_hours(1);
 
 /// Why a bundle could not be fetched. The text is reported to the control plane (code 5).
 #[derive(Debug, thiserror::Error)]
@@ -131,6 +135,23 @@ impl Downloader {
     /// Fetches the bundle of `spec` to `destination`; an earlier file stays until the new one is complete. A directory
     /// of this host is not copied: unpacking it is.
     pub async fn fetch(&self, spec: &DeploymentSpec, destination: &Path) -> Result<Fetched, DownloadError> {
+        self.fetch_within(LONGEST, spec, destination).await
+    }
+
+    /// A body that brings a byte now and then would hold one of the agent's places for commands for ever.
+    async fn fetch_within(
+        &self,
+        limit: Duration,
+        spec: &DeploymentSpec,
+        destination: &Path,
+    ) -> Result<Fetched, DownloadError> {
+        let fetched = tokio::time::timeout(limit, self.fetch_all(spec, destination)).await;
+        fetched.unwrap_or_else(|_| {
+            Err(DownloadError::Interrupted(format!("it took longer than {} seconds", limit.as_secs())))
+        })
+    }
+
+    async fn fetch_all(&self, spec: &DeploymentSpec, destination: &Path) -> Result<Fetched, DownloadError> {
         let kind = match &spec.revision {
             Revision::S3 { bucket, key, bundle_type, version, etag } => {
                 let object = s3::Object { bucket, key, version: version.as_deref(), etag: etag.as_deref() };
@@ -167,4 +188,78 @@ async fn copy_local(location: PathBuf, destination: PathBuf) -> Result<(), Downl
         part.finish()
     });
     copied.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::{DownloadError, Downloader, GitHubSettings, S3Settings};
+    use crate::config::{CredentialSource, Keys};
+    use crate::http::{HttpClient, Trust};
+    use crate::logs::AgentLog;
+    use crate::spec::DeploymentSpec;
+
+    /// A store that answers with this head, and then with a byte now and then.
+    async fn dripping(head: &'static str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let _ = stream.read(&mut [0; 4096]).await;
+                    let _ = stream.write_all(head.as_bytes()).await;
+                    while stream.write_all(b"x").await.is_ok() {
+                        tokio::time::sleep(Duration::from_millis(20)).await;
+                    }
+                });
+            }
+        });
+        format!("http://{address}")
+    }
+
+    async fn fetch(endpoint: &str, patience: Duration, limit: Duration) -> (DownloadError, usize) {
+        let directory = tempfile::tempdir().expect("scratch directory");
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let root = rcgen::CertificateParams::default().self_signed(&key).expect("a certificate");
+        std::fs::write(directory.path().join("ca.pem"), root.pem()).expect("write");
+        let trust = Trust { bundle: Some(directory.path().join("ca.pem")), system_too: false };
+        let keys =
+            Keys { access_key_id: "AKID".to_owned(), secret_access_key: "s".to_owned(), session_token: None };
+        let downloader = Downloader {
+            http: HttpClient::new(&trust, None, patience).expect("a client"),
+            credentials: CredentialSource::fixed(keys),
+            s3: S3Settings::resolve(Some(endpoint), None, "us-east-1", None, false),
+            github: GitHubSettings::new("https://api.github.test", &trust, None),
+            log: AgentLog::in_memory(),
+        };
+        let spec = json!({
+            "DeploymentId": "d", "DeploymentGroupId": "g", "DeploymentGroupName": "n", "ApplicationName": "a",
+            "Revision": {"RevisionType": "S3", "S3Revision": {"Bucket": "b", "Key": "k", "BundleType": "zip"}}
+        });
+        let spec = DeploymentSpec::parse(spec.to_string().as_bytes()).expect("a specification");
+        let target = directory.path().join("revision");
+        std::fs::create_dir(&target).expect("mkdir");
+        let error = downloader.fetch_within(limit, &spec, &target.join("bundle.tar")).await;
+        (error.expect_err("no bundle"), std::fs::read_dir(&target).expect("read").count())
+    }
+
+    #[tokio::test]
+    async fn a_bundle_that_never_ends_is_given_up() {
+        let store = dripping("HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n").await;
+        let (error, _) = fetch(&store, Duration::from_secs(50), Duration::from_secs(1)).await;
+        assert!(error.to_string().contains("it took longer than 1 seconds"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_refusal_whose_words_never_end_is_a_refusal() {
+        let store = dripping("HTTP/1.1 404 Not Found\r\ncontent-length: 1000000\r\n\r\n").await;
+        let (error, left) = fetch(&store, Duration::from_secs(1), Duration::from_secs(50)).await;
+        assert!(matches!(error, DownloadError::S3 { status: 404, .. }), "{error}");
+        assert_eq!(left, 0, "nothing stays");
+    }
 }

@@ -14,7 +14,7 @@ use tempfile::TempPath;
 use tokio::sync::mpsc;
 
 use super::DownloadError;
-use crate::sys::files::is_disk_full;
+use crate::sys::files::{LEAVE_FREE, LOOK_EVERY, free_space, is_disk_full};
 
 /// So many pieces wait for the disk; each is at most what the connection reads at once (400 kB).
 const WAITING: usize = 8;
@@ -67,6 +67,12 @@ impl Part {
     }
 
     fn append(&mut self, data: &[u8]) -> io::Result<()> {
+        if self.length / LOOK_EVERY != (self.length + data.len() as u64) / LOOK_EVERY
+            && free_space(&self.file).is_some_and(|free| free < LEAVE_FREE)
+        {
+            // A body without end must not take the last block from the rest of the host.
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         self.file.write_all(data)?;
         if let Some(digest) = &mut self.digest {
             digest.update(data);
@@ -116,9 +122,10 @@ impl Part {
     /// A bundle that cannot fit is refused before its first byte (AG-017).
     fn check_space(&self, expected: u64) -> Result<(), DownloadError> {
         // A file system that does not tell its size shows when it is full.
-        let Ok(space) = rustix::fs::fstatvfs(&self.file) else { return Ok(()) };
-        let free = space.f_bavail.saturating_mul(space.f_frsize);
-        if expected > free { Err(DownloadError::DiskFull(self.destination.clone())) } else { Ok(()) }
+        match free_space(&self.file) {
+            Some(free) if expected > free => Err(DownloadError::DiskFull(self.destination.clone())),
+            _ => Ok(()),
+        }
     }
 
     /// Takes everything of a local file, inside the system where that can do it.

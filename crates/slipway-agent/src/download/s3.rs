@@ -233,7 +233,7 @@ impl Downloader {
             self.s3.endpoint.is_none().then(|| answer.headers().get("x-amz-bucket-region")).flatten();
         let elsewhere = elsewhere.and_then(|other| other.to_str().ok()).filter(|other| *other != region);
         let elsewhere = elsewhere.map(str::to_owned);
-        let error = refusal(object, answer).await;
+        let error = refusal(object, answer, self.http.read_timeout()).await;
         Err(match (elsewhere, &error) {
             (Some(other), _) => Failure::Elsewhere(other, error),
             (None, DownloadError::S3 { code, .. }) if is_about_keys(code) => {
@@ -312,10 +312,11 @@ fn etag_is_digest(headers: &HeaderMap, etag: &str) -> bool {
     plain && etag.len() == 32 && etag.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-async fn refusal(object: &Object<'_>, answer: Response<Incoming>) -> DownloadError {
+async fn refusal(object: &Object<'_>, answer: Response<Incoming>, patience: Duration) -> DownloadError {
     let status = answer.status();
-    let body = Limited::new(answer.into_body(), 64 << 10).collect().await;
-    let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    // The status says enough where the words do not come.
+    let body = tokio::time::timeout(patience, Limited::new(answer.into_body(), 64 << 10).collect()).await;
+    let body = body.ok().and_then(Result::ok).map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let text = String::from_utf8_lossy(&body);
     DownloadError::S3 {
         status: status.as_u16(),

@@ -56,6 +56,11 @@ pub fn sync_filesystem(path: &Path) -> io::Result<()> {
     Ok(rustix::fs::syncfs(File::open(path)?)?)
 }
 
+/// While a file grows, the free space is looked at each time that so much was written …
+pub const LOOK_EVERY: u64 = 64 << 20;
+/// … and so much is left to the rest of the host.
+pub const LEAVE_FREE: u64 = 32 << 20;
+
 /// How many bytes this process may still write to the file system of an open file or directory; `None` where that
 /// cannot be told.
 pub fn free_space(place: impl AsFd) -> Option<u64> {

@@ -16,7 +16,7 @@ use rustix::fs::FileType;
 
 use super::{Limits, UnpackError, write_error};
 use crate::sys::directory::{Directory, Follow, modified};
-use crate::sys::files::{free_space, is_root};
+use crate::sys::files::{LEAVE_FREE, LOOK_EVERY, free_space, is_root};
 use crate::sys::within::resolve;
 
 /// Set-user-id and set-group-id.
@@ -29,9 +29,6 @@ const MAX_NAME: usize = 255;
 const MAX_DEPTH: usize = 200;
 /// Names of directories and links are kept until the end; no honest bundle has so many, or so long ones.
 const MAX_KEPT: usize = 256 << 20;
-/// The free space is looked at each time that so much was written, and so much is left to the host.
-const LOOK_EVERY: u64 = 64 << 20;
-const LEAVE_FREE: u64 = 32 << 20;
 
 /// A member's name as given, and where it belongs below the staging directory.
 #[derive(Debug, Clone)]
