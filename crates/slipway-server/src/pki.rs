@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use der::asn1::OctetString;
 use der::{Decode as _, DecodePem as _};
@@ -13,6 +13,8 @@ use rcgen::{
 };
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
 use slipway_model::Timestamp;
 use time::OffsetDateTime;
 use x509_cert::Certificate;
@@ -121,13 +123,44 @@ fn read_chain(pem: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>, P
     if chain.is_empty() { Err(unusable("it holds no certificate".to_owned())) } else { Ok(chain) }
 }
 
+/// The certificate that the server shows; another one can take its place while the server runs.
+#[derive(Debug)]
+pub struct Shown(RwLock<Arc<CertifiedKey>>);
+
+impl Shown {
+    /// Shows `identity`; certificate and key must go together.
+    pub fn new(identity: Identity) -> Result<Self, PkiError> {
+        Ok(Self(RwLock::new(Arc::new(certified(identity)?))))
+    }
+
+    /// Shows `identity` to whoever connects from now on. Answers whether it is another certificate than before.
+    pub fn replace(&self, identity: Identity) -> Result<bool, PkiError> {
+        let next = Arc::new(certified(identity)?);
+        let mut shown = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let changed = shown.cert != next.cert;
+        *shown = next;
+        Ok(changed)
+    }
+}
+
+impl ResolvesServerCert for Shown {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+fn certified(identity: Identity) -> Result<CertifiedKey, PkiError> {
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    Ok(CertifiedKey::from_der(identity.chain, identity.key, &provider)?)
+}
+
 /// TLS 1.2 and 1.3 with forward secrecy only (AS-145; rustls has nothing else), HTTP/2 and HTTP/1.1.
-pub fn server_config(identity: Identity) -> Result<Arc<rustls::ServerConfig>, PkiError> {
+pub fn server_config(shown: Arc<Shown>) -> Result<Arc<rustls::ServerConfig>, PkiError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
         .with_no_client_auth()
-        .with_single_cert(identity.chain, identity.key)?;
+        .with_cert_resolver(shown);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     // Agents that poll seldom make a new connection for every poll (AP-42): tickets spare them the full handshake.
     config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new()?;
@@ -334,6 +367,17 @@ mod tests {
     }
 
     #[test]
+    fn a_renewed_certificate_is_shown_without_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let load = |now| own_identity(dir.path(), dir.path(), &names(), now).unwrap();
+        let shown = Shown::new(load(NOW)).unwrap();
+        let first = shown.0.read().unwrap().cert.clone();
+        assert!(!shown.replace(load(NOW.plus_millis(DAY_MS))).unwrap());
+        assert!(shown.replace(load(NOW.plus_millis(390 * DAY_MS))).unwrap());
+        assert_ne!(shown.0.read().unwrap().cert, first);
+    }
+
+    #[test]
     fn keys_are_private() {
         let dir = tempfile::tempdir().unwrap();
         leaf(dir.path(), &names(), NOW);
@@ -369,10 +413,10 @@ mod tests {
         leaf(dir.path(), &names(), NOW);
         let (certificate, key) = (dir.path().join(SERVER_FILE), dir.path().join(SERVER_KEY_FILE));
         let identity = operator_identity(&certificate, &key).unwrap();
-        assert!(server_config(identity).is_ok());
+        assert!(Shown::new(identity).is_ok());
         let error = operator_identity(&key, &key).err().unwrap();
         assert!(error.to_string().contains(SERVER_KEY_FILE), "{error}");
         let mismatched = operator_identity(&dir.path().join(CA_FILE), &key).unwrap();
-        assert!(server_config(mismatched).is_err());
+        assert!(Shown::new(mismatched).is_err());
     }
 }

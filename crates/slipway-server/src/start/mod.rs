@@ -2,10 +2,12 @@
 //!
 //! | module | what is in it |
 //! |---|---|
+//! | `certificate` | the certificate of the endpoint, renewed while the server runs |
 //! | `data` | the data directory: lock, master key |
 //! | `first` | the records of the first start: account, administrator, service role |
 //! | `client` | the files for clients: `credentials`, `config`, `env` |
 
+mod certificate;
 mod client;
 mod data;
 mod first;
@@ -21,14 +23,14 @@ use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle};
 
 use crate::clock::{Clock, SystemClock, WorkClock};
-use crate::config::{Config, PlainHttp};
+use crate::config::Config;
 use crate::control::{ControlPlane, Settings};
 use crate::files::FileError;
 use crate::http::listen::ListenError;
 use crate::http::{self, Entry};
 use crate::hub::Hub;
 use crate::identities::Identities;
-use crate::pki::{self, PkiError};
+use crate::pki::{self, PkiError, Shown};
 use crate::s3::S3Access;
 use crate::spec::{SpecError, SpecSigner};
 
@@ -189,6 +191,11 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Sta
     let entry = Arc::new(Entry::new(Arc::clone(&control), s3, config.region.clone()));
     let (stop, stopped) = watch::channel(false);
     let workers = crate::work::spawn(Arc::clone(&control), stopped.clone());
+    if let Some(shown) = &tls {
+        let clock = Arc::clone(&control.clock);
+        tokio::spawn(certificate::keep(config.clone(), clock, Arc::clone(shown), stopped.clone()));
+    }
+    let tls = tls.map(pki::server_config).transpose()?;
     let server = tokio::spawn(http::serve(listener, tls, entry, config.max_connections, stopped));
     tracing::info!(url, account = %installation.account, data_dir = %config.data_dir.display(), "serving");
     Ok(Running { control, store, url, address, stop, server, workers, _lock: lock })
@@ -201,7 +208,7 @@ struct Prepared {
     signer: SpecSigner,
     store: SqliteStore,
     artifacts: Artifacts,
-    tls: Option<Arc<rustls::ServerConfig>>,
+    tls: Option<Arc<Shown>>,
 }
 
 impl Prepared {
@@ -213,16 +220,7 @@ impl Prepared {
         let database = dir.join("slipway.db");
         let sealer = data::sealer(&private, &database)?;
         let signer = SpecSigner::load_or_create(dir, &private, now)?;
-        let tls = match (config.plain_http, &config.tls) {
-            (PlainHttp::Loopback | PlainHttp::Forced, _) => None,
-            (PlainHttp::No, Some((certificate, key))) => {
-                Some(pki::server_config(pki::operator_identity(certificate, key)?)?)
-            }
-            (PlainHttp::No, None) => {
-                let identity = pki::own_identity(dir, &private, &client::certificate_names(config), now)?;
-                Some(pki::server_config(identity)?)
-            }
-        };
+        let tls = certificate::load(config, now)?.map(Shown::new).transpose()?.map(Arc::new);
         let store = SqliteStore::open(&database)?;
         let clock = Arc::clone(clock);
         let mut artifacts = Artifacts::open(&dir.join("s3"), Arc::new(move || clock.now().0))?;
