@@ -54,6 +54,7 @@ pub struct CredentialSource(Arc<Source>);
 #[derive(Debug)]
 enum Source {
     Fixed(Keys),
+    User(UserFile),
     File(ProfileFile),
     Role(Role),
     Usual { environment: Option<Keys>, files: Vec<ProfileFile>, role: Option<Role> },
@@ -63,6 +64,12 @@ impl CredentialSource {
     /// An IAM user's key.
     pub fn fixed(keys: Keys) -> Self {
         Self(Arc::new(Source::Fixed(keys)))
+    }
+
+    /// An IAM user's key out of a file that may get another one; `read` finds it there. As long as it does not, the
+    /// last one stays.
+    pub(super) fn user(path: PathBuf, keys: Keys, read: Box<ReadUser>) -> Self {
+        Self(Arc::new(Source::User(UserFile { path, read, last: Mutex::new((None, keys)) })))
     }
 
     /// A session's credentials file.
@@ -112,14 +119,15 @@ impl CredentialSource {
     pub fn path(&self) -> Option<&Path> {
         match &*self.0 {
             Source::File(file) => Some(&file.path),
-            Source::Fixed(_) | Source::Role(_) | Source::Usual { .. } => None,
+            Source::Fixed(_) | Source::User(_) | Source::Role(_) | Source::Usual { .. } => None,
         }
     }
 
-    /// Keys that never change.
-    pub fn fixed_keys(&self) -> Option<&Keys> {
+    /// The key of a user, which is good until somebody replaces it.
+    pub fn lasting_keys(&self) -> Option<Keys> {
         match &*self.0 {
-            Source::Fixed(keys) => Some(keys),
+            Source::Fixed(keys) => Some(keys.clone()),
+            Source::User(file) => Some(file.keys()),
             Source::File(_) | Source::Role(_) | Source::Usual { .. } => None,
         }
     }
@@ -128,6 +136,7 @@ impl CredentialSource {
     pub async fn keys(&self) -> Result<Keys, CredentialError> {
         match &*self.0 {
             Source::Fixed(keys) | Source::Usual { environment: Some(keys), .. } => Ok(keys.clone()),
+            Source::User(file) => Ok(file.keys()),
             Source::File(file) => file.keys(),
             Source::Role(role) => Ok(role.keys().await?),
             Source::Usual { environment: None, files, role } => {
@@ -150,7 +159,9 @@ impl CredentialSource {
     pub async fn expired(&self) {
         match &*self.0 {
             Source::File(file) => file.expired.notified().await,
-            Source::Fixed(_) | Source::Role(_) | Source::Usual { .. } => std::future::pending().await,
+            Source::Fixed(_) | Source::User(_) | Source::Role(_) | Source::Usual { .. } => {
+                std::future::pending().await;
+            }
         }
     }
 
@@ -158,6 +169,7 @@ impl CredentialSource {
     pub fn forget(&self) {
         match &*self.0 {
             Source::Fixed(_) => {}
+            Source::User(file) => file.forget(),
             Source::File(file) => {
                 file.forget();
                 file.expired.notify_one();
@@ -168,6 +180,41 @@ impl CredentialSource {
                 role.iter().for_each(Role::forget);
             }
         }
+    }
+}
+
+/// Finds a user's key in the text of a file.
+pub(super) type ReadUser = dyn Fn(&str) -> Option<Keys> + Send + Sync;
+
+/// A file with the key of one user.
+struct UserFile {
+    path: PathBuf,
+    read: Box<ReadUser>,
+    last: Mutex<(Option<Stamp>, Keys)>,
+}
+
+impl std::fmt::Debug for UserFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("UserFile").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl UserFile {
+    fn keys(&self) -> Keys {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        // A file that is gone or half written is looked at again the next time.
+        if let Ok(stamp) = stamp(&self.path)
+            && last.0 != Some(stamp)
+            && let Ok(text) = std::fs::read_to_string(&self.path)
+            && let Some(keys) = (self.read)(&text)
+        {
+            *last = (Some(stamp), keys);
+        }
+        last.1.clone()
+    }
+
+    fn forget(&self) {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).0 = None;
     }
 }
 

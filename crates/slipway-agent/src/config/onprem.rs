@@ -97,7 +97,9 @@ impl HostIdentity {
                     secret_access_key: require("aws_secret_access_key", "iam_user_arn")?,
                     session_token: None,
                 };
-                Ok(Some(identity(arn, region, CredentialSource::fixed(keys), None)))
+                let user = arn.clone();
+                let read = Box::new(move |text: &str| key_of_user(text, &user));
+                Ok(Some(identity(arn, region, CredentialSource::user(path.to_owned(), keys, read), None)))
             }
             (None, Some(arn)) => {
                 let region = require("region", "iam_session_arn")?;
@@ -107,6 +109,18 @@ impl HostIdentity {
             }
         }
     }
+}
+
+/// The key in a file that still is this user's: who the host is does not change while the agent runs.
+fn key_of_user(text: &str, user: &str) -> Option<Keys> {
+    let map = FlatMap::parse(text).ok()?;
+    let value = |key: &str| map.get(key).filter(|value| !value.is_empty()).map(str::to_owned);
+    value("iam_user_arn").filter(|arn| arn == user)?;
+    Some(Keys {
+        access_key_id: value("aws_access_key_id")?,
+        secret_access_key: value("aws_secret_access_key")?,
+        session_token: None,
+    })
 }
 
 /// Our own keys, which other agents ignore: with `session_source_credentials_file` the agent renews its session.
@@ -162,13 +176,38 @@ mod tests {
     }
 
     #[test]
+    fn a_users_new_key_is_taken_without_a_restart_and_another_users_is_not() {
+        let directory = tempfile::tempdir().expect("scratch directory");
+        let path = directory.path().join("codedeploy.onpremises.yml");
+        let write = |user: &str, key: &str| {
+            let text = format!(
+                "region: r\niam_user_arn: {user}\naws_access_key_id: {key}\naws_secret_access_key: of-{key}\n"
+            );
+            std::fs::write(path.with_extension("new"), text).expect("write");
+            std::fs::rename(path.with_extension("new"), &path).expect("replace");
+        };
+        write("arn:aws:iam::1:user/box", "FIRST");
+        let host = HostIdentity::load(&path).expect("AG-030").expect("an identity");
+        let key = || host.credentials.lasting_keys().expect("a key").access_key_id;
+        assert_eq!(key(), "FIRST");
+        write("arn:aws:iam::1:user/box", "SECOND");
+        assert_eq!(key(), "SECOND");
+        write("arn:aws:iam::1:user/other", "THIRD");
+        assert_eq!(key(), "SECOND");
+        std::fs::write(&path, "half a fi").expect("write");
+        assert_eq!(key(), "SECOND");
+        std::fs::remove_file(&path).expect("remove");
+        assert_eq!(key(), "SECOND");
+    }
+
+    #[test]
     fn the_file_that_register_writes_is_read() {
         let text = "---\nregion: us-east-1\niam_user_arn: arn:aws:iam::1:user/box\n\
                     aws_access_key_id: AKID\naws_secret_access_key: s3cret\n";
         let host = load(text).expect("AG-030").expect("an identity");
         assert_eq!(host.host_identifier, "arn:aws:iam::1:user/box");
         assert_eq!(host.region, "us-east-1");
-        assert_eq!(host.credentials.fixed_keys().expect("keys").access_key_id, "AKID");
+        assert_eq!(host.credentials.lasting_keys().expect("keys").access_key_id, "AKID");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 
-use crate::config::{Hardening, HostIdentity};
+use crate::config::{CredentialSource, Hardening, HostIdentity};
 use crate::spec::{DeploymentSpec, Revision};
 
 /// Never handed on: the agent ignores them itself (AG-032), stale ones would mislead a script, raw secrets are not for
@@ -46,7 +46,11 @@ const ALLOWED: [&str; 3] = ["PATH", "HOME", "USER"];
 
 /// The part of the environment that is the same for every script of this agent.
 #[derive(Debug, Clone, Default)]
-pub struct BaseEnvironment(BTreeMap<OsString, OsString>);
+pub struct BaseEnvironment {
+    variables: BTreeMap<OsString, OsString>,
+    /// Whose keys scripts see, when they see any.
+    keys: Option<CredentialSource>,
+}
 
 impl BaseEnvironment {
     /// From the agent's own environment (`inherited`), the switches of AP-30, and who this host is; a local
@@ -68,26 +72,24 @@ impl BaseEnvironment {
             let mut set = |name: &str, value: &OsStr| variables.insert(name.into(), value.to_owned());
             set("AWS_REGION", host.region.as_ref());
             set("AWS_HOST_IDENTIFIER", host.host_identifier.as_ref());
-            match host.credentials.path() {
-                Some(path) => drop(set("AWS_CREDENTIALS_FILE", path.as_os_str())),
-                None if pass_keys => {
-                    // The old agents' names (AG-031), only when asked for (D-25).
-                    if let Some(keys) = host.credentials.fixed_keys() {
-                        set("AWS_ACCESS_KEY", keys.access_key_id.as_ref());
-                        set("AWS_SECRET_KEY", keys.secret_access_key.as_ref());
-                    }
-                }
-                None => {}
+            if let Some(path) = host.credentials.path() {
+                set("AWS_CREDENTIALS_FILE", path.as_os_str());
             }
         }
-        Self(variables)
+        let keys = host.filter(|_| pass_keys).map(|host| host.credentials.clone());
+        Self { variables, keys }
     }
 
     /// The environment of one event's scripts. Bundle variables are the current deployment's, also when the
     /// script is of an older revision (AS-105); what does not apply is unset, not empty.
     pub fn for_event(&self, spec: &DeploymentSpec, event: &str) -> BTreeMap<OsString, OsString> {
-        let mut variables = self.0.clone();
+        let mut variables = self.variables.clone();
         let mut set = |name: &str, value: &str| variables.insert(name.into(), value.into());
+        // The old agents' names (AG-031), only when asked for (D-25).
+        if let Some(keys) = self.keys.as_ref().and_then(CredentialSource::lasting_keys) {
+            set("AWS_ACCESS_KEY", &keys.access_key_id);
+            set("AWS_SECRET_KEY", &keys.secret_access_key);
+        }
         set("LIFECYCLE_EVENT", event);
         set("DEPLOYMENT_ID", &spec.deployment_id);
         set("APPLICATION_NAME", &spec.application_name);
