@@ -44,6 +44,11 @@ lint: ## Formatting, clippy, licences and sources of dependencies
 bench: ## Measure: deployment time, memory, requests per second (release build)
 	bench/run
 
+.PHONY: deb
+deb: ## Debian packages of the agent and of the control plane (release build, target/packages)
+	$(CARGO) build --release -p slipway-cli -p slipway-agent
+	packaging/build
+
 .PHONY: clean
 clean: ## Remove everything that was built
 	$(CARGO) clean
