@@ -160,7 +160,7 @@ impl CredentialSource {
         match &*self.0 {
             Source::File(file) => file.expired.notified().await,
             Source::Fixed(_) | Source::User(_) | Source::Role(_) | Source::Usual { .. } => {
-                std::future::pending().await;
+                std::future::pending::<()>().await;
             }
         }
     }
