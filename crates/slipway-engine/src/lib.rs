@@ -19,7 +19,7 @@
 //!
 //! ```
 //! use slipway_engine::deployment::{
-//!     DeploymentEffect, DeploymentEvent, DeploymentMachine, DeploymentSettings, Pacing,
+//!     DeploymentEffect, DeploymentEvent, DeploymentMachine, DeploymentSettings, FollowUp, Pacing, ZoneHosts,
 //! };
 //! use slipway_model::{Timestamp, config::MinimumHealthyHosts};
 //!
@@ -29,9 +29,12 @@
 //!     run_limit_ms: 12 * 3_600_000,
 //!     max_targets: 1000,
 //!     group_name: "production".into(),
+//!     zonal: None,
+//!     follow_up: FollowUp::default(),
 //! });
 //! machine.apply(DeploymentEvent::Start, Timestamp(0))?;
-//! let effects = machine.apply(DeploymentEvent::FleetResolved { unhealthy: 0, healthy: 10 }, Timestamp(5))?;
+//! let fleet = vec![ZoneHosts { unhealthy: 0, healthy: 10, current: 0 }];
+//! let effects = machine.apply(DeploymentEvent::FleetResolved(fleet), Timestamp(5))?;
 //! assert_eq!(effects, [DeploymentEffect::StartTargets { first: 0, count: 7 }]);
 //! # Ok::<(), slipway_engine::deployment::DeploymentRefusal>(())
 //! ```

@@ -53,6 +53,62 @@ pub(crate) fn health_constraints_invalid(minimum: u32, total: u32, group: &str) 
     }
 }
 
+/// CF-058.
+pub(crate) fn zone_constraints_invalid(minimum: u32, hosts: u32, group: &str) -> ErrorInformation {
+    ErrorInformation {
+        code: ErrorCode::HealthConstraintsInvalid,
+        message: format!(
+            "{HEALTH_CONSTRAINTS_INVALID} (A zone of {group} has {hosts} instances, of which {minimum} must stay \
+             healthy, so none of them can be taken for the deployment.)"
+        ),
+    }
+}
+
+/// D-11, A-29.
+pub(crate) fn without_zone(hosts: &[String]) -> ErrorInformation {
+    const SHOWN: usize = 10;
+    let more = hosts.len().saturating_sub(SHOWN);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    ErrorInformation {
+        code: ErrorCode::HealthConstraintsInvalid,
+        message: format!(
+            "The deployment configuration goes zone by zone, and these instances are in no zone: {}{more}. Give each of \
+             them the tag slipway:zone, or use a deployment configuration without zones.",
+            hosts[..hosts.len().min(SHOWN)].join(", ")
+        ),
+    }
+}
+
+/// DP-224.
+pub(crate) fn alarm_active(names: &[String]) -> ErrorInformation {
+    ErrorInformation {
+        code: ErrorCode::AlarmActive,
+        message: format!(
+            "One or more alarms have been activated according to the Amazon CloudWatch metrics you selected, and the \
+             affected deployments have been stopped. Activated alarms: {}",
+            names.join(" ")
+        ),
+    }
+}
+
+/// What is told about a deployment that was rolled back (DP-203).
+pub fn rolled_back(old: &str, new: &str) -> String {
+    format!("Deployment {old} terminated. Automatic rollback is triggered with a DeploymentId {new}.")
+}
+
+/// What is told about a rollback (DP-203).
+pub fn rolls_back(new: &str, old: &str) -> String {
+    format!("Deployment {new} is triggered to roll back deployment {old}.")
+}
+
+/// What is told about a deployment that could not be rolled back (DP-227).
+pub fn not_rolled_back(old: &str) -> String {
+    format!(
+        "Deployment {old} terminated. It could not be rolled back: no earlier deployment of the deployment group \
+         succeeded."
+    )
+}
+
 pub(crate) fn no_instances() -> ErrorInformation {
     ErrorInformation { code: ErrorCode::NoInstances, message: NO_INSTANCES.into() }
 }

@@ -5,7 +5,7 @@ mod fleet;
 
 use std::collections::BTreeSet;
 
-use fleet::{Fleet, PACINGS, settings};
+use fleet::{Fleet, PACINGS, resolved, settings};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use slipway_engine::deployment::{DeploymentEvent, DeploymentMachine, Pacing};
@@ -48,9 +48,9 @@ fn event() -> impl Strategy<Value = DeploymentEvent> {
     prop_oneof![
         2 => Just(DeploymentEvent::Start),
         2 => (0..6u32, 0..6u32)
-            .prop_map(|(unhealthy, healthy)| DeploymentEvent::FleetResolved { unhealthy, healthy }),
+            .prop_map(|(unhealthy, healthy)| resolved(unhealthy, healthy)),
         1 => (any::<u32>(), any::<u32>())
-            .prop_map(|(unhealthy, healthy)| DeploymentEvent::FleetResolved { unhealthy, healthy }),
+            .prop_map(|(unhealthy, healthy)| resolved(unhealthy, healthy)),
         1 => Just(DeploymentEvent::ResolveFailed(ErrorInformation {
             code: ErrorCode::InternalError,
             message: String::new()
@@ -59,7 +59,7 @@ fn event() -> impl Strategy<Value = DeploymentEvent> {
             .prop_map(|(succeeded, failed, skipped)| DeploymentEvent::TargetsEnded { succeeded, failed, skipped }),
         1 => (any::<u32>(), any::<u32>(), any::<u32>())
             .prop_map(|(succeeded, failed, skipped)| DeploymentEvent::TargetsEnded { succeeded, failed, skipped }),
-        1 => Just(DeploymentEvent::Stop { requested_by: "someone".into() }),
+        1 => Just(DeploymentEvent::Stop { requested_by: "someone".into(), roll_back: None }),
         2 => Just(DeploymentEvent::Tick),
     ]
 }
@@ -100,7 +100,7 @@ proptest! {
         }
         prop_assume!(fleet.ending.is_none());
         let before = fleet.starts.len();
-        fleet.step(DeploymentEvent::Stop { requested_by: "someone".into() });
+        fleet.step(DeploymentEvent::Stop { requested_by: "someone".into(), roll_back: None });
         let fleet = fleet.finish_in_order(&fails);
         prop_assert_eq!(fleet.ending().code, Some(ErrorCode::ManualStop));
         prop_assert_eq!(fleet.starts.len(), before, "nothing starts after a stop");

@@ -4,13 +4,11 @@ mod fleet;
 
 use std::collections::BTreeSet;
 
-use fleet::{Fleet, Host, RUN_LIMIT_MS, settings};
+use fleet::{Fleet, Host, RUN_LIMIT_MS, resolved, settings};
 use slipway_engine::deployment::DeploymentEffect::{
     AbortActive, Finished, ResolveFleet, SkipWaiting, StartTargets, StatusChanged,
 };
-use slipway_engine::deployment::DeploymentEvent::{
-    FleetResolved, ResolveFailed, Start, Stop, TargetsEnded, Tick,
-};
+use slipway_engine::deployment::DeploymentEvent::{ResolveFailed, Start, Stop, TargetsEnded, Tick};
 use slipway_engine::deployment::{
     AbortReason, Counters, DeploymentEffect, DeploymentEvent, DeploymentMachine, DeploymentRefusal, Pacing,
 };
@@ -24,7 +22,7 @@ fn machine() -> DeploymentMachine {
 }
 
 fn stop() -> DeploymentEvent {
-    Stop { requested_by: "arn:aws:iam::444455556666:user/mary".into() }
+    Stop { requested_by: "arn:aws:iam::444455556666:user/mary".into(), roll_back: None }
 }
 
 const fn ended(succeeded: u32, failed: u32, skipped: u32) -> DeploymentEvent {
@@ -42,19 +40,16 @@ fn finished(effects: &[DeploymentEffect]) -> Option<(DeploymentStatus, Option<Er
 fn a_start_asks_for_the_fleet_and_once_more_after_a_crash() {
     let mut machine = machine();
     assert_eq!(machine.status(), DeploymentStatus::Created);
-    assert_eq!(
-        machine.apply(FleetResolved { unhealthy: 0, healthy: 3 }, Timestamp(1)),
-        Err(DeploymentRefusal::NotStarted)
-    );
+    assert_eq!(machine.apply(resolved(0, 3), Timestamp(1)), Err(DeploymentRefusal::NotStarted));
     let effects = machine.apply(Start, Timestamp(10)).unwrap();
     assert_eq!(effects, [StatusChanged(DeploymentStatus::InProgress), ResolveFleet]);
     assert!(machine.awaits_fleet());
     assert_eq!(machine.apply(Start, Timestamp(20)).unwrap(), [ResolveFleet]);
     assert_eq!(machine.started(), Some(Timestamp(10)), "the run limit counts from the first start");
     assert_eq!(machine.deadline(), Some(Timestamp(10 + RUN_LIMIT_MS)));
-    let effects = machine.apply(FleetResolved { unhealthy: 0, healthy: 3 }, Timestamp(30)).unwrap();
+    let effects = machine.apply(resolved(0, 3), Timestamp(30)).unwrap();
     assert_eq!(effects, [StartTargets { first: 0, count: 2 }]);
-    for repeated in [Start, FleetResolved { unhealthy: 0, healthy: 3 }] {
+    for repeated in [Start, resolved(0, 3)] {
         assert_eq!(machine.apply(repeated, Timestamp(40)), Err(DeploymentRefusal::AlreadyResolved));
     }
 }
@@ -63,7 +58,7 @@ fn a_start_asks_for_the_fleet_and_once_more_after_a_crash() {
 fn an_empty_group_fails_with_the_documented_text_cf_031() {
     let mut machine = machine();
     machine.apply(Start, Timestamp(0)).unwrap();
-    let effects = machine.apply(FleetResolved { unhealthy: 0, healthy: 0 }, Timestamp(1)).unwrap();
+    let effects = machine.apply(resolved(0, 0), Timestamp(1)).unwrap();
     assert_eq!(finished(&effects), Some((DeploymentStatus::Failed, Some(ErrorCode::NoInstances))));
     assert_eq!(machine.error().unwrap().message, text::NO_INSTANCES);
 }
@@ -72,7 +67,7 @@ fn an_empty_group_fails_with_the_documented_text_cf_031() {
 fn a_minimum_that_leaves_nothing_skips_every_host_and_tells_the_numbers_cf_030() {
     let mut machine = DeploymentMachine::new(settings(FleetPercent(50), Pacing::RollingWindow));
     machine.apply(Start, Timestamp(0)).unwrap();
-    let effects = machine.apply(FleetResolved { unhealthy: 1, healthy: 0 }, Timestamp(1)).unwrap();
+    let effects = machine.apply(resolved(1, 0), Timestamp(1)).unwrap();
     assert_eq!(effects[0], SkipWaiting { first: 0 });
     assert_eq!(
         finished(&effects),
@@ -89,14 +84,14 @@ fn a_fleet_beyond_the_quota_leaves_no_targets_q15() {
     for (unhealthy, healthy) in [(60_000, 40_001), (u32::MAX, u32::MAX)] {
         let mut machine = machine();
         machine.apply(Start, Timestamp(0)).unwrap();
-        let effects = machine.apply(FleetResolved { unhealthy, healthy }, Timestamp(1)).unwrap();
+        let effects = machine.apply(resolved(unhealthy, healthy), Timestamp(1)).unwrap();
         assert_eq!(finished(&effects), Some((DeploymentStatus::Failed, Some(ErrorCode::OverMaxInstances))));
         assert_eq!(effects.len(), 2, "no target is started or skipped: {effects:?}");
         assert_eq!(machine.counters(), Counters::default());
     }
     let mut machine = machine();
     machine.apply(Start, Timestamp(0)).unwrap();
-    let effects = machine.apply(FleetResolved { unhealthy: 60_000, healthy: 40_000 }, Timestamp(1)).unwrap();
+    let effects = machine.apply(resolved(60_000, 40_000), Timestamp(1)).unwrap();
     assert_eq!(effects, [StartTargets { first: 0, count: 60_000 }]);
 }
 
@@ -151,7 +146,7 @@ fn a_stop_skips_what_waits_and_awaits_what_runs_dp_120() {
 fn targets_that_were_started_and_never_acknowledged_may_end_skipped() {
     let mut machine = machine();
     machine.apply(Start, Timestamp(0)).unwrap();
-    machine.apply(FleetResolved { unhealthy: 0, healthy: 4 }, Timestamp(1)).unwrap();
+    machine.apply(resolved(0, 4), Timestamp(1)).unwrap();
     machine.apply(stop(), Timestamp(2)).unwrap();
     let effects = machine.apply(ended(1, 0, 2), Timestamp(3)).unwrap();
     assert_eq!(finished(&effects), Some((DeploymentStatus::Stopped, Some(ErrorCode::ManualStop))));
@@ -167,7 +162,7 @@ fn a_stop_before_the_first_target_ends_at_once() {
         }
         let effects = machine.apply(stop(), Timestamp(1)).unwrap();
         assert_eq!(finished(&effects), Some((DeploymentStatus::Stopped, Some(ErrorCode::ManualStop))));
-        let late = machine.apply(FleetResolved { unhealthy: 0, healthy: 3 }, Timestamp(2));
+        let late = machine.apply(resolved(0, 3), Timestamp(2));
         assert_eq!(late, Err(DeploymentRefusal::AlreadyEnded(DeploymentStatus::Stopped)));
     }
 }
@@ -184,7 +179,7 @@ fn stopping_when_all_targets_are_at_work_ends_stopped_even_if_all_succeed() {
 fn the_run_limit_ends_the_deployment_as_a_stop_does_but_failed_as_167() {
     let mut machine = machine();
     machine.apply(Start, Timestamp(0)).unwrap();
-    machine.apply(FleetResolved { unhealthy: 0, healthy: 5 }, Timestamp(1)).unwrap();
+    machine.apply(resolved(0, 5), Timestamp(1)).unwrap();
     let limit = machine.deadline().unwrap();
     assert_eq!(machine.apply(Tick, Timestamp(limit.0 - 1)).unwrap(), []);
     let effects = machine.apply(Tick, limit).unwrap();
@@ -210,7 +205,7 @@ fn more_ends_than_targets_in_flight_are_refused() {
     let refused = machine.apply(ended(1, 0, 0), Timestamp(0));
     assert_eq!(refused, Err(DeploymentRefusal::MoreEndedThanInFlight { ended: 1, in_flight: 0 }));
     machine.apply(Start, Timestamp(0)).unwrap();
-    machine.apply(FleetResolved { unhealthy: 0, healthy: 3 }, Timestamp(1)).unwrap();
+    machine.apply(resolved(0, 3), Timestamp(1)).unwrap();
     let refused = machine.apply(ended(u32::MAX, u32::MAX, u32::MAX), Timestamp(2));
     assert_eq!(
         refused,

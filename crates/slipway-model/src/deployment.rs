@@ -8,6 +8,7 @@ use crate::ids::{DeploymentId, Scope};
 use crate::lifecycle::EventName;
 use crate::revision::{FileExistsBehavior, Revision};
 use crate::tags::TagSelection;
+use crate::zones::ZonalConfig;
 use crate::{Timestamp, lifecycle};
 
 /// What a deployment was created with, after overrides and defaults (step 1 of the way of a deployment).
@@ -52,6 +53,9 @@ pub struct DeploymentRecord {
     /// Alarms that replace those of the group (DP-003).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub override_alarms: Option<AlarmConfiguration>,
+    /// What it follows from, and what may follow from it.
+    #[serde(default)]
+    pub course: Course,
     /// Role that the control plane acts as.
     pub service_role_arn: String,
     /// Limit of its targets (Q15).
@@ -62,6 +66,20 @@ pub struct DeploymentRecord {
     pub event_limit_ms: i64,
     /// Limit of the whole deployment, in milliseconds (Q10).
     pub run_limit_ms: i64,
+}
+
+/// What sets a deployment apart from a plain one of a user; nothing does by default.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Course {
+    /// One zone after the other (CF-050).
+    pub zonal: Option<ZonalConfig>,
+    /// The deployment that it rolls back (DP-202).
+    pub rollback_of: Option<DeploymentId>,
+    /// The deployment after which it updates the hosts that joined the group meanwhile, the first of them (CF-303).
+    pub follow_on_of: Option<DeploymentId>,
+    /// Whether its success is followed by such a deployment, if one is needed (CF-302).
+    pub update_outdated_afterwards: bool,
 }
 
 impl DeploymentRecord {

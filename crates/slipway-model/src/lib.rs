@@ -16,6 +16,7 @@
 //! | [`resources`] | applications, deployment groups, on-premises instances as they are stored |
 //! | [`group`] | what deployment groups may be given beyond the least |
 //! | [`deployment`] | the frozen copy of everything that a deployment needs |
+//! | [`zones`] | one zone after the other |
 //! | [`quota`] | the documented limits, as configuration |
 //!
 //! ```
@@ -37,6 +38,7 @@ pub mod revision;
 pub mod status;
 pub mod tags;
 mod time;
+pub mod zones;
 
 pub use ids::{AccountId, DeploymentId, Region, Scope};
 pub use time::Timestamp;

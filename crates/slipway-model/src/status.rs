@@ -66,6 +66,8 @@ impl TargetStatus {
 pub enum ErrorCode {
     /// An agent cannot be used.
     AgentIssue,
+    /// An alarm stopped it (DP-224).
+    AlarmActive,
     /// The application was deleted between creation and start.
     ApplicationMissing,
     /// The group was deleted between creation and start.
@@ -99,6 +101,7 @@ impl ErrorCode {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AgentIssue => "AGENT_ISSUE",
+            Self::AlarmActive => "ALARM_ACTIVE",
             Self::ApplicationMissing => "APPLICATION_MISSING",
             Self::DeploymentGroupMissing => "DEPLOYMENT_GROUP_MISSING",
             Self::HealthConstraints => "HEALTH_CONSTRAINTS",

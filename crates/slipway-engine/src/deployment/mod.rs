@@ -1,4 +1,5 @@
 //! The deployment machine: one in-place deployment to hosts. It holds counters, never the list of its targets.
+//! `docs/engine.md` draws it.
 //!
 //! | stage | leaves it on | to |
 //! |---|---|---|
@@ -8,11 +9,16 @@
 //! | | [`ResolveFailed`](DeploymentEvent::ResolveFailed) | Failed |
 //! | | `Stop`, run limit | Stopped, Failed `TIMEOUT` |
 //! | running | [`TargetsEnded`](DeploymentEvent::TargetsEnded) | running with more targets, Succeeded, or Failed |
-//! | | `Stop`, run limit | ending: waiting targets Skipped, active ones told; the end when these have ended (A-19) |
-//! | ending | `TargetsEnded` | Stopped `MANUAL_STOP`, or Failed `TIMEOUT` (AS-167) |
+//! | | last target of a zone | watching the zone, then running in the next one (CF-053..CF-055) |
+//! | | `Stop`, [`Alarm`](DeploymentEvent::Alarm), run limit | ending: waiting targets Skipped, active ones told; the end when these have ended (A-19) |
+//! | ending | `TargetsEnded` | Stopped `MANUAL_STOP` or `ALARM_ACTIVE`, or Failed `TIMEOUT` (AS-167) |
+//!
+//! An end may ask for another deployment: a rollback (DP-211), or one that updates the hosts that joined meanwhile
+//! (CF-302). [`SuccessorChosen`](DeploymentEvent::SuccessorChosen) says what came of it.
 //!
 //! Targets are known by their ordinals: `0..unhealthy` are the hosts that were Unhealthy before, a phase of their own
-//! (CF-034), the others follow in the order of [`crate::schedule`]. The pace is in [`Pacing`].
+//! (CF-034), the others follow in the order of [`crate::schedule`]. With zones this holds within each of them. The pace
+//! is in [`Pacing`].
 //!
 //! Targets that [`SkipWaiting`](DeploymentEffect::SkipWaiting) names are counted as skipped at once, in the step that
 //! emits it: they must not be told again in a `TargetsEnded`.
@@ -21,9 +27,10 @@ mod outcome;
 mod pace;
 
 use serde::{Deserialize, Serialize};
-use slipway_model::Timestamp;
 use slipway_model::config::MinimumHealthyHosts;
 use slipway_model::status::{DeploymentStatus, ErrorInformation};
+use slipway_model::zones::ZonalConfig;
+use slipway_model::{DeploymentId, Timestamp};
 
 use crate::format::FormatVersion;
 pub use crate::target::AbortReason;
@@ -43,6 +50,46 @@ pub struct DeploymentSettings {
     pub max_targets: u32,
     /// Name of its group, for messages.
     pub group_name: String,
+    /// One zone after the other (CF-050).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zonal: Option<ZonalConfig>,
+    /// What may follow its end.
+    #[serde(default)]
+    pub follow_up: FollowUp,
+}
+
+/// What may follow the end of a deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FollowUp {
+    /// It is a rollback itself: nothing rolls it back, and alarms do not stop it (D-13, DP-225, DP-226).
+    pub is_rollback: bool,
+    /// A failure is rolled back.
+    pub roll_back_failure: bool,
+    /// A stop that does not say otherwise is rolled back.
+    pub roll_back_stop: bool,
+    /// A stop by an alarm is rolled back.
+    pub roll_back_alarm: bool,
+    /// After a success the hosts that joined the group meanwhile are updated (CF-302).
+    pub update_outdated: bool,
+}
+
+/// The hosts of one zone, or of a deployment that knows none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ZoneHosts {
+    /// Targets whose last deployment failed or that never had one; the first ones of the zone.
+    pub unhealthy: u32,
+    /// The other targets.
+    pub healthy: u32,
+    /// Hosts that run the revision already: no targets, but they count as healthy.
+    pub current: u32,
+}
+
+impl ZoneHosts {
+    /// How many are deployed to.
+    pub const fn targets(&self) -> u32 {
+        self.unhealthy.saturating_add(self.healthy)
+    }
 }
 
 /// In which steps targets are started (D-10, CF-033). Neither way exceeds the capacity of CF-032, and both end the
@@ -62,13 +109,8 @@ pub enum DeploymentEvent {
     /// Its turn has come. While the fleet is not resolved a second one asks for the fleet again, so that a worker that
     /// died in between loses nothing; later it is refused.
     Start,
-    /// The hosts are known and in order: ordinals `0..unhealthy` were Unhealthy, the next `healthy` ones Healthy.
-    FleetResolved {
-        /// Hosts whose last deployment failed or that never had one.
-        unhealthy: u32,
-        /// The other hosts.
-        healthy: u32,
-    },
+    /// The hosts are known and in order, zone by zone; one entry without zones.
+    FleetResolved(Vec<ZoneHosts>),
     /// The hosts cannot be told, or something that the deployment needs is gone.
     ResolveFailed(ErrorInformation),
     /// So many targets that were started have ended, each told once, in any batches.
@@ -80,11 +122,22 @@ pub enum DeploymentEvent {
         /// Ended before anything ran there.
         skipped: u32,
     },
-    /// Somebody wants it stopped. A no-op when it is ending already.
+    /// Somebody wants it stopped. When it is being stopped already only the wish to roll back counts; when it is ending
+    /// for another reason it is a no-op.
     Stop {
         /// Who, as the message will say.
         requested_by: String,
+        /// Whether to roll back then; absent: as the settings say (DP-124).
+        roll_back: Option<bool>,
     },
+    /// Alarms have been activated. A no-op when it is ending already, and for a rollback (DP-225).
+    Alarm {
+        /// Their names.
+        names: Vec<String>,
+    },
+    /// The answer to [`StartRollback`](DeploymentEffect::StartRollback) and
+    /// [`StartFollowOn`](DeploymentEffect::StartFollowOn): the deployment that was created, if one was.
+    SuccessorChosen(Option<DeploymentId>),
     /// Time has passed. A no-op before [`DeploymentMachine::deadline`] and after the end.
     Tick,
 }
@@ -117,6 +170,10 @@ pub enum DeploymentEffect {
         /// Why it did not succeed.
         error: Option<ErrorInformation>,
     },
+    /// Deploy the group's last successful revision again, if there is one (DP-220).
+    StartRollback,
+    /// Update the hosts of the group that are not among its targets and run another revision (CF-302).
+    StartFollowOn,
 }
 
 /// Why an event was not applied; the machine is unchanged.
@@ -139,6 +196,27 @@ pub enum DeploymentRefusal {
         /// What is possible.
         in_flight: u32,
     },
+    /// A successor that was not asked for.
+    #[error("no other deployment was asked for")]
+    NoSuccessorWanted,
+}
+
+/// What followed the end of a deployment.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Successor {
+    /// Nothing.
+    #[default]
+    None,
+    /// A rollback is being created; never stored.
+    RollbackWanted,
+    /// This deployment rolls it back.
+    Rollback(DeploymentId),
+    /// It was to be rolled back, but there is nothing to roll back to (DP-227).
+    NothingToRollBackTo,
+    /// Hosts left behind are being looked for; never stored.
+    FollowOnWanted,
+    /// This deployment updates the hosts that joined the group meanwhile (CF-303).
+    FollowOn(DeploymentId),
 }
 
 /// How many targets are in which status; the overview of the public API.
@@ -167,6 +245,17 @@ pub struct DeploymentMachine {
     completed: Option<Timestamp>,
     error: Option<ErrorInformation>,
     stop_requested_by: Option<String>,
+    /// Whether whoever stopped it wants a rollback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    roll_back_stop: Option<bool>,
+    /// The alarms that stopped it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    alarms: Vec<String>,
+    /// Until when the zone that has ended is watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    watched_until: Option<Timestamp>,
+    #[serde(default)]
+    successor: Successor,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -192,6 +281,10 @@ impl DeploymentMachine {
             completed: None,
             error: None,
             stop_requested_by: None,
+            roll_back_stop: None,
+            alarms: Vec::new(),
+            watched_until: None,
+            successor: Successor::None,
         }
     }
 
@@ -199,14 +292,14 @@ impl DeploymentMachine {
     pub fn apply(&mut self, event: DeploymentEvent, now: Timestamp) -> Result<Effects, DeploymentRefusal> {
         match event {
             DeploymentEvent::Start => self.start(now),
-            DeploymentEvent::FleetResolved { unhealthy, healthy } => {
-                self.fleet_resolved(unhealthy, healthy, now)
-            }
+            DeploymentEvent::FleetResolved(zones) => self.fleet_resolved(&zones, now),
             DeploymentEvent::ResolveFailed(error) => self.resolve_failed(error, now),
             DeploymentEvent::TargetsEnded { succeeded, failed, skipped } => {
                 self.targets_ended(succeeded, failed, skipped, now)
             }
-            DeploymentEvent::Stop { requested_by } => self.stop(requested_by, now),
+            DeploymentEvent::Stop { requested_by, roll_back } => self.stop(requested_by, roll_back, now),
+            DeploymentEvent::Alarm { names } => self.alarm(names, now),
+            DeploymentEvent::SuccessorChosen(id) => self.successor_chosen(id),
             DeploymentEvent::Tick => Ok(self.tick(now)),
         }
     }
@@ -241,10 +334,11 @@ impl DeploymentMachine {
     }
 
     /// When a [`DeploymentEvent::Tick`] is due. Absent while it is ending: the limits of its targets bound that.
-    pub const fn deadline(&self) -> Option<Timestamp> {
+    pub fn deadline(&self) -> Option<Timestamp> {
         match (self.stage, self.started) {
             (Stage::Resolving | Stage::Running, Some(started)) => {
-                Some(started.plus_millis(self.settings.run_limit_ms))
+                let limit = started.plus_millis(self.settings.run_limit_ms);
+                Some(self.watched_until.map_or(limit, |watched| watched.min(limit)))
             }
             _ => None,
         }
@@ -258,6 +352,11 @@ impl DeploymentMachine {
     /// Who asked for the stop.
     pub fn stop_requested_by(&self) -> Option<&str> {
         self.stop_requested_by.as_deref()
+    }
+
+    /// What followed its end.
+    pub const fn successor(&self) -> &Successor {
+        &self.successor
     }
 
     /// Why targets that are at work must be told that the deployment has been given up; absent while it goes on and

@@ -195,7 +195,7 @@ async fn stop(core: &Core, nodes: &[Arc<Node>], group: u8) {
     let request = async {
         let document = node.store().document(&history_key(group)).await.ok().flatten()?;
         let history: GroupHistory = serde_json::from_str(&document.body).ok()?;
-        let stop = DeploymentEvent::Stop { requested_by: "a user".into() };
+        let stop = DeploymentEvent::Stop { requested_by: "a user".into(), roll_back: None };
         Some(
             deployment::step(&node, &history.last_attempted?.id, &stop).await.map(|machine| machine.status()),
         )

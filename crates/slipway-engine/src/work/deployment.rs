@@ -1,17 +1,19 @@
 //! One step of a deployment: what has happened since the last one goes in, and what follows is made durable with it.
 
-use crate::deployment::{DeploymentEffect, DeploymentEvent, DeploymentMachine, DeploymentSettings, Pacing};
+use crate::deployment::{
+    DeploymentEffect, DeploymentEvent, DeploymentMachine, DeploymentSettings, FollowUp, Pacing,
+};
 use crate::target::{AbortReason, TargetEvent};
-use slipway_model::deployment::DeploymentRecord;
+use slipway_model::deployment::{AutoRollbackEvent, DeploymentRecord};
 use slipway_model::resources::{GroupHistory, PastDeployment, RegisteredRevision};
 use slipway_model::status::{DeploymentStatus, TargetStatus};
 use slipway_model::{DeploymentId, Timestamp};
 use slipway_store::{
-    ChangeSet, CommitError, DeploymentRow, DocumentKey, EventRow, Kind, Notice, Partition, TargetQuery,
-    TargetRow, Wakeup, WakeupKey, Write,
+    ChangeSet, CommitError, DeploymentRow, Document, DocumentKey, EventRow, Kind, Notice, Partition,
+    TargetQuery, TargetRow, Wakeup, WakeupKey, Write,
 };
 
-use super::{Site, WorkError, fleet, settle, target};
+use super::{Site, WorkError, create, fleet, settle, successor, target};
 
 /// Ended targets that one step counts; more wait for the next one, which is due at once.
 const BATCH: u32 = 1000;
@@ -39,12 +41,22 @@ impl From<slipway_store::ReadError> for DeploymentStepError {
 
 /// The machine of a new deployment.
 pub fn new_machine(record: &DeploymentRecord, pacing: Pacing) -> DeploymentMachine {
+    let rollback = record.auto_rollback.as_ref().filter(|settings| settings.enabled);
+    let rolls_back = |event| rollback.is_some_and(|settings| settings.events.contains(&event));
     DeploymentMachine::new(DeploymentSettings {
         minimum: record.minimum_healthy_hosts,
         pacing,
         run_limit_ms: record.run_limit_ms,
         max_targets: record.max_instances,
         group_name: record.group_name.clone(),
+        zonal: record.course.zonal,
+        follow_up: FollowUp {
+            is_rollback: record.course.rollback_of.is_some(),
+            roll_back_failure: rolls_back(AutoRollbackEvent::DeploymentFailure),
+            roll_back_stop: rolls_back(AutoRollbackEvent::DeploymentStopOnRequest),
+            roll_back_alarm: rolls_back(AutoRollbackEvent::DeploymentStopOnAlarm),
+            update_outdated: record.course.update_outdated_afterwards,
+        },
     })
 }
 
@@ -162,6 +174,8 @@ struct Step {
     machine: DeploymentMachine,
     /// Targets resolved in this very step; they are inserted as the step leaves them.
     resolved: Vec<TargetRow>,
+    /// What the group remembers; read when the deployment ends, written with the step.
+    history: Option<(Document, GroupHistory)>,
     change: ChangeSet,
     now: Timestamp,
     changed: bool,
@@ -171,7 +185,16 @@ impl Step {
     fn load(row: DeploymentRow, now: Timestamp) -> Result<Self, WorkError> {
         let record = record_of(&row)?;
         let machine = machine_of(&row)?;
-        Ok(Self { row, record, machine, resolved: Vec::new(), change: ChangeSet::new(), now, changed: false })
+        Ok(Self {
+            row,
+            record,
+            machine,
+            resolved: Vec::new(),
+            history: None,
+            change: ChangeSet::new(),
+            now,
+            changed: false,
+        })
     }
 
     /// Applies an event and everything that follows from it, until nothing more does.
@@ -211,13 +234,16 @@ impl Step {
     ) -> Result<Option<DeploymentEvent>, DeploymentStepError> {
         match effect {
             DeploymentEffect::ResolveFleet => {
-                let fleet = fleet::resolve(site, &self.record, self.now).await?;
-                let total = u32::try_from(fleet.targets.len()).unwrap_or(u32::MAX);
-                // A fleet beyond the quota fails the deployment and is not written down host by host.
-                self.resolved = if total <= self.record.max_instances { fleet.targets } else { Vec::new() };
-                return Ok(Some(DeploymentEvent::FleetResolved {
-                    unhealthy: fleet.unhealthy,
-                    healthy: total.saturating_sub(fleet.unhealthy),
+                return Ok(Some(match fleet::resolve(site, &self.record, self.now).await? {
+                    Err(error) => DeploymentEvent::ResolveFailed(error),
+                    Ok(fleet) => {
+                        let total = u32::try_from(fleet.targets.len()).unwrap_or(u32::MAX);
+                        // A fleet beyond the quota fails the deployment and is not written down host by host.
+                        if total <= self.record.max_instances {
+                            self.resolved = fleet.targets;
+                        }
+                        DeploymentEvent::FleetResolved(fleet.zones)
+                    }
                 }));
             }
             DeploymentEffect::StartTargets { first, count } => {
@@ -228,6 +254,12 @@ impl Step {
             DeploymentEffect::AbortActive(_) => {}
             DeploymentEffect::StatusChanged(status) => self.note_status(status),
             DeploymentEffect::Finished { status, .. } => self.finish(site, status).await?,
+            DeploymentEffect::StartRollback => {
+                return Ok(Some(DeploymentEvent::SuccessorChosen(self.roll_back(site).await?)));
+            }
+            DeploymentEffect::StartFollowOn => {
+                return Ok(Some(DeploymentEvent::SuccessorChosen(self.follow_on(site).await?)));
+            }
         }
         Ok(None)
     }
@@ -301,13 +333,17 @@ impl Step {
     }
 
     fn note_status(&mut self, status: DeploymentStatus) {
+        self.note(&serde_json::json!({"kind": "DeploymentStatus", "status": status}));
+    }
+
+    fn note(&mut self, what: &serde_json::Value) {
         self.change.push(Write::Event(EventRow {
             seq: 0,
             scope: self.record.scope.clone(),
             deployment: self.record.id.clone(),
             target: None,
             at: self.now,
-            what: serde_json::json!({"kind": "DeploymentStatus", "status": status}).to_string(),
+            what: what.to_string(),
         }));
     }
 
@@ -330,15 +366,14 @@ impl Step {
             name: self.record.group_id.clone(),
         };
         // A group that was deleted meanwhile has no history any more, and gets none.
-        if let Some(mut document) = site.store().document(&key).await? {
+        if let Some(document) = site.store().document(&key).await? {
             let mut history: GroupHistory = parse(&document.body, "history of a deployment group")?;
             history.last_attempted = Some(past.clone());
             if status == DeploymentStatus::Succeeded {
                 history.last_successful = Some(past);
                 history.target_revision = Some(self.record.revision.clone());
             }
-            document.body = json(&history);
-            self.change.push(Write::Replace(document));
+            self.history = Some((document, history));
         }
         if status == DeploymentStatus::Succeeded {
             // CF-014: of a host that failed nothing is Current any more.
@@ -352,6 +387,38 @@ impl Step {
             self.remember_target_revision(site).await?;
         }
         Ok(())
+    }
+
+    /// Creates the rollback, in the commit that ends this deployment: nobody's deployment comes between them (DP-223).
+    async fn roll_back(&mut self, site: &impl Site) -> Result<Option<DeploymentId>, DeploymentStepError> {
+        let good = self.history.as_ref().and_then(|(_, history)| history.last_successful.as_ref());
+        let Some(good) = good.map(|past| past.id.clone()) else { return Ok(None) };
+        let Some(good) = site.store().deployment(&good).await? else { return Ok(None) };
+        let record = successor::rollback(&self.record, &record_of(&good)?, new_id(site), self.now);
+        Ok(Some(self.create(site, &record, "Rollback")))
+    }
+
+    /// Creates the deployment that updates the hosts which joined the group meanwhile, if there are any (CF-302).
+    async fn follow_on(&mut self, site: &impl Site) -> Result<Option<DeploymentId>, DeploymentStepError> {
+        if self.history.is_none() || !fleet::someone_was_left_behind(site, &self.record).await? {
+            return Ok(None);
+        }
+        let record = successor::follow_on(&self.record, new_id(site), self.now);
+        Ok(Some(self.create(site, &record, "FollowOn")))
+    }
+
+    fn create(&mut self, site: &impl Site, record: &DeploymentRecord, kind: &str) -> DeploymentId {
+        create::deployment(&mut self.change, record, site.pacing());
+        if let Some((_, history)) = &mut self.history {
+            history.last_attempted = Some(PastDeployment {
+                id: record.id.clone(),
+                status: DeploymentStatus::Created,
+                created: record.created,
+                ended: None,
+            });
+        }
+        self.note(&serde_json::json!({"kind": kind, "deployment": record.id}));
+        record.id.clone()
     }
 
     async fn remember_target_revision(&mut self, site: &impl Site) -> Result<(), DeploymentStepError> {
@@ -373,6 +440,10 @@ impl Step {
     }
 
     async fn commit(mut self, site: &impl Site) -> Result<DeploymentMachine, CommitError> {
+        if let Some((mut document, history)) = self.history.take() {
+            document.body = json(&history);
+            self.change.push(Write::Replace(document));
+        }
         if self.changed {
             let update = Write::UpdateDeployment {
                 id: self.row.id.clone(),
@@ -391,6 +462,11 @@ impl Step {
         site.store().commit(self.change).await?;
         Ok(self.machine)
     }
+}
+
+fn new_id(site: &impl Site) -> DeploymentId {
+    let random = site.random();
+    DeploymentId::from_random(std::array::from_fn(|place| random[place]))
 }
 
 fn parse<T: serde::de::DeserializeOwned>(body: &str, what: &str) -> Result<T, WorkError> {

@@ -1,13 +1,17 @@
 //! Which hosts a deployment goes to, and in which order.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
+use crate::deployment::ZoneHosts;
 use crate::health::{InstanceHealth, RevisionHealth};
 use crate::schedule::{HostHealth, order_hosts};
 use crate::target::{EVENT_GRACE_MS, TargetLimits, TargetMachine};
+use crate::text;
 use slipway_model::Timestamp;
 use slipway_model::deployment::DeploymentRecord;
 use slipway_model::resources::OnPremisesInstance;
+use slipway_model::status::ErrorInformation;
+use slipway_model::zones::zone_of;
 use slipway_store::{HealthRow, Kind, Partition, TargetKey, TargetRow};
 
 use super::{Site, WorkError};
@@ -17,41 +21,69 @@ const PAGE: u32 = 1000;
 /// The hosts of a deployment in the order in which they are started.
 pub(super) struct Fleet {
     pub(super) targets: Vec<TargetRow>,
-    pub(super) unhealthy: u32,
+    /// How many of them are where, in the same order; one entry without zones.
+    pub(super) zones: Vec<ZoneHosts>,
 }
 
-/// Resolves the deployment's group to hosts, by the tags that they have now (CF-210, AG-147).
+/// The hosts of one zone.
+#[derive(Default)]
+struct Zone {
+    hosts: Vec<HostHealth>,
+    current: u32,
+}
+
+/// Resolves the deployment's group to hosts, by the tags that they have now (CF-210, AG-147); or says why it cannot.
 pub(super) async fn resolve(
     site: &impl Site,
     record: &DeploymentRecord,
     now: Timestamp,
-) -> Result<Fleet, WorkError> {
+) -> Result<Result<Fleet, ErrorInformation>, WorkError> {
     let instances = selected_instances(site, record).await?;
-    let health: HashMap<String, HealthRow> = site
-        .store()
-        .host_health(&record.group_id)
-        .await?
-        .into_iter()
-        .map(|row| (row.host.clone(), row))
-        .collect();
+    let health = health_of_group(site, record).await?;
     let current = record.previous_revision.as_ref().map(slipway_model::revision::Revision::identity);
+    let deployed = record.revision.identity();
     let mut by_id: HashMap<String, OnPremisesInstance> = HashMap::with_capacity(instances.len());
-    let mut hosts = Vec::with_capacity(instances.len());
+    // By name, in ascending order (D-11).
+    let mut zones: BTreeMap<String, Zone> = BTreeMap::new();
+    let mut without_zone = Vec::new();
     for instance in instances {
-        hosts.push(health_of(&instance.arn, health.get(&instance.arn), current.as_deref()));
+        let name = match (&record.course.zonal, zone_of(&instance.tags)) {
+            (None, _) => String::new(),
+            (Some(_), Some(zone)) => zone.to_owned(),
+            (Some(_), None) => {
+                without_zone.push(instance.name);
+                continue;
+            }
+        };
+        let zone = zones.entry(name).or_default();
+        let row = health.get(&instance.arn);
+        if record.update_outdated_instances_only && runs(row, &deployed) {
+            zone.current += 1;
+            continue;
+        }
+        zone.hosts.push(health_of(&instance.arn, row, current.as_deref()));
         by_id.insert(instance.arn.clone(), instance);
     }
-    let unhealthy = order_hosts(&mut hosts, seed_of(record));
+    if !without_zone.is_empty() {
+        return Ok(Err(text::without_zone(&without_zone)));
+    }
     let machine = waiting_machine(record);
     let machine_json =
         serde_json::to_string(&machine).expect("a machine is plain data and always has a JSON form");
-    let targets = hosts
-        .into_iter()
-        .zip(0..)
-        .filter_map(|(host, ordinal)| {
-            let instance = by_id.remove(&host.id)?;
-            Some(TargetRow {
-                key: TargetKey { deployment: record.id.clone(), ordinal },
+    let mut fleet =
+        Fleet { targets: Vec::with_capacity(by_id.len()), zones: Vec::with_capacity(zones.len()) };
+    for mut zone in zones.into_values() {
+        let unhealthy = order_hosts(&mut zone.hosts, seed_of(record));
+        let targets = u32::try_from(zone.hosts.len()).unwrap_or(u32::MAX);
+        let healthy = targets.saturating_sub(unhealthy);
+        fleet.zones.push(ZoneHosts { unhealthy, healthy, current: zone.current });
+        for host in zone.hosts {
+            let Some(instance) = by_id.remove(&host.id) else { continue };
+            fleet.targets.push(TargetRow {
+                key: TargetKey {
+                    deployment: record.id.clone(),
+                    ordinal: u32::try_from(fleet.targets.len()).unwrap_or(u32::MAX),
+                },
                 host: instance.arn,
                 name: instance.name,
                 status: machine.status(),
@@ -61,10 +93,41 @@ pub(super) async fn resolve(
                 updated: now,
                 machine: machine_json.clone(),
                 version: 0,
-            })
-        })
-        .collect();
-    Ok(Fleet { targets, unhealthy })
+            });
+        }
+    }
+    Ok(Ok(fleet))
+}
+
+/// Whether the group has a host now that does not run what this deployment has deployed and was none of its targets
+/// (CF-301). Its own targets were given their chance.
+pub(super) async fn someone_was_left_behind(
+    site: &impl Site,
+    record: &DeploymentRecord,
+) -> Result<bool, WorkError> {
+    let health = health_of_group(site, record).await?;
+    let deployed = record.revision.identity();
+    for instance in selected_instances(site, record).await? {
+        if !runs(health.get(&instance.arn), &deployed)
+            && site.store().target_by_host(&record.id, &instance.arn).await?.is_none()
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+async fn health_of_group(
+    site: &impl Site,
+    record: &DeploymentRecord,
+) -> Result<HashMap<String, HealthRow>, WorkError> {
+    let rows = site.store().host_health(&record.group_id).await?;
+    Ok(rows.into_iter().map(|row| (row.host.clone(), row)).collect())
+}
+
+/// Whether this revision was the last thing that was installed there, with success.
+fn runs(row: Option<&HealthRow>, revision: &str) -> bool {
+    row.is_some_and(|row| row.healthy && row.installed_revision.as_deref() == Some(revision))
 }
 
 /// A target machine of this deployment that has not begun.

@@ -11,10 +11,12 @@
 //! | [`deployment`] | what a deployment does next |
 //! | [`target`] | what an agent, a timer or a stop does to a target; what a poll may take |
 //! | `fleet` | which hosts a deployment goes to |
+//! | `successor` | rollbacks, and updates of hosts that joined meanwhile |
 
 pub mod create;
 pub mod deployment;
 mod fleet;
+mod successor;
 pub mod target;
 
 use std::sync::Arc;

@@ -6,13 +6,19 @@
 use std::collections::BTreeSet;
 
 use slipway_engine::deployment::{
-    Counters, DeploymentEffect, DeploymentEvent, DeploymentMachine, DeploymentSettings, Pacing,
+    Counters, DeploymentEffect, DeploymentEvent, DeploymentMachine, DeploymentSettings, FollowUp, Pacing,
+    ZoneHosts,
 };
 use slipway_model::Timestamp;
 use slipway_model::config::MinimumHealthyHosts;
 use slipway_model::status::{DeploymentStatus, ErrorCode};
 
 pub(crate) const PACINGS: [Pacing; 2] = [Pacing::RollingWindow, Pacing::Batch];
+
+/// A fleet without zones.
+pub(crate) fn resolved(unhealthy: u32, healthy: u32) -> DeploymentEvent {
+    DeploymentEvent::FleetResolved(vec![ZoneHosts { unhealthy, healthy, current: 0 }])
+}
 
 pub(crate) const RUN_LIMIT_MS: i64 = 12 * 3_600_000;
 
@@ -23,6 +29,8 @@ pub(crate) fn settings(minimum: MinimumHealthyHosts, pacing: Pacing) -> Deployme
         run_limit_ms: RUN_LIMIT_MS,
         max_targets: 100_000,
         group_name: "the-group".into(),
+        zonal: None,
+        follow_up: FollowUp::default(),
     }
 }
 
@@ -68,31 +76,76 @@ pub(crate) struct Fleet {
     pub(crate) starts: Vec<u32>,
     pub(crate) peak: usize,
     pub(crate) ending: Option<(DeploymentStatus, Option<ErrorCode>)>,
-    unhealthy: usize,
+    /// How long each finished zone was watched, in seconds.
+    pub(crate) watched: Vec<i64>,
+    zones: Vec<Zone>,
+    current: usize,
     minimum: usize,
-    now: Timestamp,
+    pub(crate) now: Timestamp,
+}
+
+/// A zone: its hosts, and how many of them must stay healthy.
+#[derive(Debug, Clone)]
+struct Zone {
+    hosts: std::ops::Range<usize>,
+    unhealthy: usize,
+    current: usize,
+    minimum: usize,
 }
 
 impl Fleet {
     /// A deployment whose fleet has just been resolved.
     pub(crate) fn begin(unhealthy: u32, healthy: u32, minimum: MinimumHealthyHosts, pacing: Pacing) -> Self {
-        let mut machine = DeploymentMachine::new(settings(minimum, pacing));
+        Self::begin_with(&settings(minimum, pacing), &[ZoneHosts { unhealthy, healthy, current: 0 }])
+    }
+
+    /// The same, zone by zone if the settings say so.
+    pub(crate) fn begin_with(settings: &DeploymentSettings, hosts: &[ZoneHosts]) -> Self {
+        let mut machine = DeploymentMachine::new(settings.clone());
         machine.apply(DeploymentEvent::Start, Timestamp(0)).expect("a new deployment starts");
-        let mut hosts = vec![Host::WaitsUnhealthy; unhealthy as usize];
-        hosts.resize((unhealthy + healthy) as usize, Host::WaitsHealthy);
-        let minimum = minimum.for_fleet(unhealthy + healthy) as usize;
         let mut fleet = Self {
             machine,
-            hosts,
+            hosts: Vec::new(),
             starts: Vec::new(),
             peak: 0,
             ending: None,
-            unhealthy: unhealthy as usize,
-            minimum,
+            watched: Vec::new(),
+            zones: Vec::new(),
+            current: 0,
+            minimum: 0,
             now: Timestamp(1),
         };
-        fleet.step(DeploymentEvent::FleetResolved { unhealthy, healthy });
+        for zone in hosts {
+            let first = fleet.hosts.len();
+            fleet.hosts.resize(first + zone.unhealthy as usize, Host::WaitsUnhealthy);
+            fleet.hosts.resize(first + zone.targets() as usize, Host::WaitsHealthy);
+            fleet.current += zone.current as usize;
+            fleet.zones.push(Zone {
+                hosts: first..fleet.hosts.len(),
+                unhealthy: zone.unhealthy as usize,
+                current: zone.current as usize,
+                minimum: settings
+                    .zonal
+                    .map_or(0, |zonal| zonal.minimum_for_zone(zone.targets() + zone.current) as usize),
+            });
+        }
+        fleet.minimum = settings.minimum.for_fleet((fleet.hosts.len() + fleet.current) as u32) as usize;
+        fleet.step(DeploymentEvent::FleetResolved(hosts.to_vec()));
         fleet
+    }
+
+    /// While a zone that has ended is watched: lets the time pass.
+    fn watch(&mut self) {
+        while self.ending.is_none() && self.count(Host::InFlight) == 0 {
+            let until =
+                self.machine.deadline().expect("nothing in flight and nothing due: nobody would wake it");
+            self.watched.push(until.millis_since(self.now) / 1000);
+            // A moment before, nothing happens.
+            self.now = until.plus_millis(-2);
+            assert_eq!(self.step(DeploymentEvent::Tick), []);
+            self.now = until;
+            self.step(DeploymentEvent::Tick);
+        }
     }
 
     pub(crate) fn count(&self, what: Host) -> usize {
@@ -160,11 +213,16 @@ impl Fleet {
             DeploymentEffect::StatusChanged(status) => assert_eq!(*status, self.machine.status()),
             DeploymentEffect::AbortActive(_) => assert!(self.count(Host::InFlight) > 0),
             DeploymentEffect::ResolveFleet => panic!("the fleet is resolved"),
+            DeploymentEffect::StartRollback | DeploymentEffect::StartFollowOn => {
+                panic!("nothing was asked to follow")
+            }
         }
     }
 
     fn take(&mut self, host: usize) {
-        let healthy = self.count(Host::WaitsHealthy) + self.count(Host::Succeeded);
+        let healthy = self.count(Host::WaitsHealthy) + self.count(Host::Succeeded) + self.current;
+        let zone = self.zones.iter().find(|zone| zone.hosts.contains(&host)).expect("a zone").clone();
+        let of_zone = |what: Host| self.hosts[zone.hosts.clone()].iter().filter(|h| **h == what).count();
         match self.hosts[host] {
             Host::WaitsUnhealthy => {}
             Host::WaitsHealthy => {
@@ -173,8 +231,11 @@ impl Fleet {
                     "CF-032: took a healthy host at {healthy} <= {}",
                     self.minimum
                 );
+                let in_zone = of_zone(Host::WaitsHealthy) + of_zone(Host::Succeeded) + zone.current;
+                assert!(in_zone > zone.minimum, "CF-052: took a healthy host of a zone at its minimum");
+                let phase = zone.hosts.start..zone.hosts.start + zone.unhealthy;
                 assert!(
-                    self.hosts[..self.unhealthy].iter().all(|h| matches!(h, Host::Succeeded | Host::Failed)),
+                    self.hosts[phase].iter().all(|h| matches!(h, Host::Succeeded | Host::Failed)),
                     "CF-034: took a healthy host before the unhealthy ones had ended"
                 );
             }
@@ -184,11 +245,18 @@ impl Fleet {
             self.hosts[..host].iter().all(|h| !matches!(h, Host::WaitsUnhealthy | Host::WaitsHealthy)),
             "out of order"
         );
+        assert!(
+            self.hosts[..zone.hosts.start].iter().all(|h| *h != Host::InFlight),
+            "CF-053: a zone before the one before it has ended"
+        );
+        let zone_lost = of_zone(Host::Failed);
         self.hosts[host] = Host::InFlight;
         let in_flight = self.count(Host::InFlight);
         self.peak = self.peak.max(in_flight);
-        let cap = self.hosts.len() - self.minimum - self.count(Host::Failed);
+        let cap = self.hosts.len() + self.current - self.minimum - self.count(Host::Failed);
         assert!(in_flight <= cap, "CF-032: {in_flight} in flight, cap {cap}");
+        let cap = zone.hosts.len() + zone.current - zone.minimum - zone_lost;
+        assert!(in_flight <= cap, "CF-052: {in_flight} in flight, cap of the zone {cap}");
     }
 
     fn check(&self) {
@@ -209,7 +277,10 @@ impl Fleet {
                 assert!(self.machine.completed().is_some() && self.machine.deadline().is_none());
             }
             None => {
-                assert!(recount.in_progress > 0, "nothing in flight and not finished: nobody would wake it");
+                assert!(
+                    recount.in_progress > 0 || self.zones.len() > 1,
+                    "nothing in flight and not finished: nobody would wake it"
+                );
             }
         }
     }
@@ -223,6 +294,7 @@ impl Fleet {
     pub(crate) fn finish_in_order(mut self, fails: &BTreeSet<usize>) -> Self {
         while let Some(first) = self.in_flight().first().copied() {
             self.end(&[first], fails);
+            self.watch();
         }
         self
     }
@@ -235,6 +307,7 @@ impl Fleet {
                 return self;
             }
             self.end(&all, fails);
+            self.watch();
         }
     }
 }

@@ -3,7 +3,7 @@
 use slipway_auth::resource::Call;
 use slipway_engine::deployment::DeploymentEvent;
 use slipway_model::config::ComputePlatform;
-use slipway_model::deployment::DeploymentRecord;
+use slipway_model::deployment::{Course, DeploymentRecord};
 use slipway_model::resources::{
     Application, DeploymentGroup, GroupHistory, PastDeployment, RegisteredRevision,
 };
@@ -88,6 +88,7 @@ pub(super) async fn create(
         on_premises: group.value.on_premises.clone(),
         auto_rollback,
         override_alarms,
+        course: Course::default(),
         service_role_arn: group.value.service_role_arn.clone(),
         max_instances: quotas.instances_per_deployment,
         pick_up_limit_ms: i64::from(quotas.pick_up_minutes) * 60_000,
@@ -495,7 +496,10 @@ pub(super) async fn stop(
         }
         _ => {}
     }
-    let stop = DeploymentEvent::Stop { requested_by: context.caller.principal.arn.clone() };
+    let stop = DeploymentEvent::Stop {
+        requested_by: context.caller.principal.arn.clone(),
+        roll_back: input.auto_rollback_enabled,
+    };
     match step(&context.control, &id, &stop).await {
         Ok(machine) if machine.status() == DeploymentStatus::Stopped => Ok(stopped()),
         Ok(_) => Ok(wire::StopDeploymentOutput {
