@@ -129,6 +129,7 @@ pub(super) async fn get(
     let id = deployment_id(input.deployment_id.as_deref())?;
     let target =
         required(input.target_id.as_deref(), ErrorKind::DeploymentTargetIdRequiredException, "targetId")?;
+    well_formed(target, ErrorKind::InvalidDeploymentTargetIdException, "targetId")?;
     load(context, "GetDeploymentTarget", &id).await?;
     let row = find(context, &id, target).await?;
     Ok(wire::GetDeploymentTargetOutput { deployment_target: Some(to_target(&row)?) })
@@ -149,12 +150,28 @@ pub(super) async fn batch_get(
             format!("{} target ids were given; the limit is {BATCH}.", names.len()),
         );
     }
+    for name in &names {
+        well_formed(name, ErrorKind::InvalidDeploymentTargetIdException, "targetIds")?;
+    }
     load(context, "BatchGetDeploymentTargets", &id).await?;
     let mut targets = Vec::with_capacity(names.len());
     for name in &names {
         targets.push(to_target(&find(context, &id, name).await?)?);
     }
     Ok(wire::BatchGetDeploymentTargetsOutput { deployment_targets: Some(targets) })
+}
+
+/// Whether this can be the id of an instance: of EC2, or the name of an on-premises one.
+fn well_formed(name: &str, invalid: ErrorKind, member: &str) -> Result<(), ApiError> {
+    if is_valid_resource_name(name) {
+        return Ok(());
+    }
+    api(
+        invalid,
+        format!(
+            "{member}: {name:?} is not valid: use 1 to 100 characters from letters, digits and + = , . @ _ -"
+        ),
+    )
 }
 
 async fn find(context: &RequestContext, id: &DeploymentId, name: &str) -> Result<TargetRow, ApiError> {
@@ -173,6 +190,7 @@ pub(super) async fn get_instance(
 ) -> Result<wire::GetDeploymentInstanceOutput, ApiError> {
     let id = deployment_id(input.deployment_id.as_deref())?;
     let name = required(input.instance_id.as_deref(), ErrorKind::InstanceIdRequiredException, "instanceId")?;
+    well_formed(name, ErrorKind::InvalidInstanceNameException, "instanceId")?;
     load(context, "GetDeploymentInstance", &id).await?;
     let Some(row) = context.control.store.target_by_name(&id, name).await.map_err(error::read)? else {
         return api(
@@ -190,13 +208,8 @@ pub(super) async fn batch_get_instances(
 ) -> Result<wire::BatchGetDeploymentInstancesOutput, ApiError> {
     let id = deployment_id(input.deployment_id.as_deref())?;
     let names = batch(input.instance_ids, ErrorKind::InstanceIdRequiredException, "instanceIds", BATCH)?;
-    if let Some(bad) = names.iter().find(|name| !is_valid_resource_name(name)) {
-        return api(
-            ErrorKind::InvalidInstanceNameException,
-            format!(
-                "instanceIds: {bad:?} is not valid: use 1 to 100 characters from letters, digits and + = , . @ _ -"
-            ),
-        );
+    for name in &names {
+        well_formed(name, ErrorKind::InvalidInstanceNameException, "instanceIds")?;
     }
     deployments::load(context, "BatchGetDeploymentInstances", &id).await?;
     let (mut found, mut missing) = (Vec::new(), Vec::new());
