@@ -35,8 +35,8 @@ pub fn validate_bundle(root: &Path, options: &ValidateOptions<'_>) -> io::Result
     };
     let os = options.os.unwrap_or_else(|| named_os(&text));
     let mut inspection = inspect(&text, &ParseOptions { file_name, ..ParseOptions::new(os) });
-    if let Ok(spec) = &inspection.spec {
-        inspection.problems.extend(check_bundle(root, spec));
+    if let Some(spec) = &inspection.partial {
+        inspection.problems.extend(check_content(root, spec, inspection.spec.is_ok()));
         inspection.problems.sort_by_key(Problem::place);
     }
     Ok(inspection.problems)
@@ -44,12 +44,19 @@ pub fn validate_bundle(root: &Path, options: &ValidateOptions<'_>) -> io::Result
 
 /// Checks that a bundle has what its AppSpec file names, and that hosts will take it.
 pub fn check_bundle(root: &Path, spec: &AppSpec) -> Vec<Problem> {
+    check_content(root, spec, true)
+}
+
+/// Of a file that is not read in full it is unknown whether permissions have an object.
+fn check_content(root: &Path, spec: &AppSpec, complete: bool) -> Vec<Problem> {
     with_check(root, spec, |check| {
         for mapping in &spec.files {
             check.mapping(mapping);
         }
         check.scripts(spec);
-        check.objects(spec);
+        if complete {
+            check.objects(spec);
+        }
         if check.root.join("__MACOSX").is_dir() {
             let message = "the bundle holds a __MACOSX directory, which the macOS Finder adds";
             check.problems.push(warning((1, 1), message));

@@ -196,3 +196,16 @@ fn as_027_separators_around_a_source_are_harmless() {
     assert_eq!(source_path("a\\b", Os::Linux), Path::new("a\\b"), "a name on Linux");
     assert_eq!(source_path(".\\a\\b", Os::Windows), Path::new("a/b"));
 }
+
+/// AS-132: every problem, not only the first.
+#[test]
+fn what_can_be_read_of_a_refused_file_is_checked_as_well() {
+    let text = "version: 1\nos: linux\nfiles:\n  - source: gone\n    destination: /srv\n  - source: /\npermissions:\n  - object: /other\nhooks:\n  AfterInstall:\n    - location: gone.sh\n";
+    let told = told(bundle(&[("appspec.yml", text)]).path());
+    let places: Vec<&str> = told
+        .lines()
+        .filter(|line| !line.starts_with(' '))
+        .map(|line| &line[..line.find(" e").unwrap()])
+        .collect();
+    assert_eq!(places, ["1:10:", "4:5:", "6:5:", "11:7:"], "{told}");
+}

@@ -55,6 +55,8 @@ pub fn parse_with(text: &str, options: &ParseOptions<'_>) -> Result<AppSpec, App
 pub struct Inspection {
     /// The model, or the error that a host reports: the first one, with the documented text.
     pub spec: Result<AppSpec, AppSpecError>,
+    /// As much of the model as could be read whatever is wrong, so that what it names can be checked as well.
+    pub partial: Option<AppSpec>,
     /// Every error and warning, by place.
     pub problems: Vec<Problem>,
 }
@@ -80,13 +82,14 @@ pub fn inspect(text: &str, options: &ParseOptions<'_>) -> Inspection {
     let mut problems = reader.into_problems();
     let refusal = problems.iter().find(|problem| problem.refused).cloned();
     problems.sort_by_key(Problem::place);
+    let partial = spec.clone();
     let spec = match (spec, refusal) {
         (Some(spec), None) => Ok(AppSpec { warnings: problems.clone(), ..spec }),
         (_, Some(refusal)) => Err(AppSpecError::new(refusal.message, refusal.line, refusal.column)),
         // Nothing is read without an error only from a file that holds nothing.
         (None, None) => Err(AppSpecError::new(EMPTY, 1, 1)),
     };
-    Inspection { spec, problems }
+    Inspection { spec, partial, problems }
 }
 
 /// Reads every section, whatever the earlier ones held. `None` only together with an error.
