@@ -8,6 +8,10 @@ const CODES: &[(&str, &str)] = &[
         "The agent on a host cannot be used for this deployment, for example because it is too old for what the deployment asks. Look at the agent's log on the host that the message names, and bring the agent up to date.",
     ),
     (
+        "ALARM_ACTIVE",
+        "An alarm of the deployment group was activated, so the deployment was stopped. The message names the alarms. Hosts that had not begun were skipped. See what the alarm is about; to deploy although it is active, create the deployment with `--override-alarm-configuration enabled=false`.",
+    ),
+    (
         "APPLICATION_MISSING",
         "The application was deleted between the creation of the deployment and its start. Create the application and its deployment group again, then deploy.",
     ),
@@ -248,6 +252,7 @@ mod tests {
             C::OverMaxInstances => 11,
             C::RevisionMissing => 12,
             C::Timeout => 13,
+            C::AlarmActive => 14,
         }
     }
 
@@ -269,6 +274,7 @@ mod tests {
             C::OverMaxInstances,
             C::RevisionMissing,
             C::Timeout,
+            C::AlarmActive,
         ];
         for (at, code) in all.into_iter().enumerate() {
             assert_eq!(place(code), at);
