@@ -31,6 +31,8 @@ pub struct Caller {
     pub source_ip: Option<IpAddr>,
     /// `x-amz-codedeploy-agent-version` (AP-02).
     pub agent_version: Option<String>,
+    /// What the client calls itself.
+    pub user_agent: Option<String>,
     /// The access key that signed the request.
     pub access_key_id: String,
     /// Whether the connection is TLS.
@@ -48,6 +50,14 @@ pub struct Session {
     pub policy: Option<String>,
     /// Managed policies that the session was narrowed with.
     pub policy_arns: Vec<String>,
+    /// When it was opened, milliseconds since the epoch.
+    pub issued_ms: i64,
+    /// Its tags; they stand before those of the role.
+    pub tags: BTreeMap<String, String>,
+    /// Keys of the tags that sessions opened by this one inherit.
+    pub transitive_tags: Vec<String>,
+    /// Who the session was first opened for.
+    pub source_identity: Option<String>,
 }
 
 /// What a handler needs beside its input.
@@ -83,6 +93,12 @@ pub enum PassRoleError {
 }
 
 impl RequestContext {
+    /// Whether the caller may call this operation once more just now; the error is `ThrottlingException`.
+    pub fn admit(&self, service: &str, operation: &str) -> Result<(), ApiError> {
+        let (control, principal) = (&self.control, &self.caller.principal.arn);
+        control.throttle.admit(principal, service, operation, control.clock.now().0)
+    }
+
     /// Whether the caller may do `action` (`codedeploy:CreateApplication`) to `resource` (an ARN, or `*`); the error
     /// is AWS's `AccessDeniedException`.
     pub async fn authorize(&self, action: &str, resource: &str) -> Result<(), ApiError> {
@@ -120,11 +136,34 @@ impl RequestContext {
         resource: &str,
         keys: &[(&str, &str)],
     ) -> Result<Decision, ApiError> {
-        let principal = &self.caller.principal;
-        let control = &self.control;
-        let permissions = control
+        let permissions = self.permissions().await?;
+        let session = match &self.caller.session {
+            Some(session) => self
+                .control
+                .identities
+                .session_policies(
+                    self.control.store.as_ref(),
+                    &self.caller.principal.arn,
+                    session.policy.as_deref(),
+                    &session.policy_arns,
+                )
+                .await
+                .map_err(error::internal)?,
+            None => None,
+        };
+        let grants = Grants {
+            identity: &permissions.identity,
+            boundary: permissions.boundary.as_deref(),
+            session: session.as_ref().map(|policies| policies.as_slice()),
+        };
+        let context = self.keys(&permissions, keys);
+        Ok(evaluate_grants(&grants, &Request { action, resource, context: &context }))
+    }
+
+    async fn permissions(&self) -> Result<Arc<identities::Permissions>, ApiError> {
+        self.control
             .identities
-            .permissions(control.store.as_ref(), principal)
+            .permissions(self.control.store.as_ref(), &self.caller.principal)
             .await
             .map_err(error::internal)?
             // Deleted since the request was authenticated.
@@ -133,32 +172,37 @@ impl RequestContext {
                     ErrorKind::UnrecognizedClientException,
                     "The security token included in the request is invalid.",
                 )
-            })?;
-        let session = match &self.caller.session {
-            Some(session) => {
-                identities::session_policies(&principal.arn, session.policy.as_deref(), &session.policy_arns)
-                    .map_err(error::internal)?
-            }
-            None => None,
-        };
-        let grants = Grants {
-            identity: &permissions.identity,
-            boundary: permissions.boundary.as_deref(),
-            session: session.as_deref(),
-        };
-        let context = self.condition_keys(keys);
-        Ok(evaluate_grants(&grants, &Request { action, resource, context: &context }))
+            })
     }
 
     /// The condition keys of this request; a key that is given several times has all of the values.
-    pub fn condition_keys(&self, keys: &[(&str, &str)]) -> Context {
+    pub async fn condition_keys(&self, keys: &[(&str, &str)]) -> Result<Context, ApiError> {
+        Ok(self.keys(&*self.permissions().await?, keys))
+    }
+
+    fn keys(&self, permissions: &identities::Permissions, keys: &[(&str, &str)]) -> Context {
         let caller = &self.caller;
-        let context = Context::for_principal(&caller.principal).with_request(
-            self.control.clock.now().0,
-            caller.source_ip,
-            caller.secure_transport,
-            caller.scope.region.as_str(),
-        );
+        let mut context = Context::for_principal(&caller.principal)
+            .with_request(
+                self.control.clock.now().0,
+                caller.source_ip,
+                caller.secure_transport,
+                caller.scope.region.as_str(),
+            )
+            .with_principal_tags(&permissions.tags);
+        if let Some(agent) = &caller.user_agent {
+            context = context.with("aws:UserAgent", agent.as_str());
+        }
+        if let Some(session) = &caller.session {
+            context = context
+                .with_principal_tags(&session.tags)
+                .with_time("aws:TokenIssueTime", session.issued_ms)
+                // There is no MFA here.
+                .with("aws:MultiFactorAuthPresent", "false");
+            if let Some(identity) = &session.source_identity {
+                context = context.with("aws:SourceIdentity", identity.as_str());
+            }
+        }
         let mut values: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for (key, value) in keys {
             values.entry(key).or_default().push((*value).to_owned());
@@ -166,8 +210,9 @@ impl RequestContext {
         values.into_iter().fold(context, |context, (key, values)| context.with_all(key, values))
     }
 
-    /// Whether the caller may give this role to CodeDeploy and CodeDeploy may use it (D-30).
-    pub async fn check_pass_role(&self, role_arn: &str) -> Result<(), PassRoleError> {
+    /// Whether the caller may give this role to CodeDeploy and CodeDeploy may use it for `source_arn`, the deployment
+    /// group (D-30, DP-633, DP-634).
+    pub async fn check_pass_role(&self, role_arn: &str, source_arn: &str) -> Result<(), PassRoleError> {
         let keys = [("iam:PassedToService", SERVICE_PRINCIPAL)];
         self.authorize_with("iam:PassRole", role_arn, &keys).await.map_err(|error| match error.kind {
             ErrorKind::AccessDeniedException => PassRoleError::NotAllowed(error.message),
@@ -188,7 +233,12 @@ impl RequestContext {
             .map_err(|cause| PassRoleError::Internal(error::internal(cause)))?;
         let service =
             TrustCaller::Service { name: SERVICE_PRINCIPAL, region: self.caller.scope.region.as_str() };
-        let trusted = evaluate_trust(&trust, account, service, "sts:AssumeRole", &Context::new());
+        let context = Context::new()
+            .with("aws:SourceArn", source_arn)
+            .with("aws:SourceAccount", account)
+            .with("aws:PrincipalServiceName", SERVICE_PRINCIPAL)
+            .with("aws:PrincipalIsAWSService", "true");
+        let trusted = evaluate_trust(&trust, account, service, "sts:AssumeRole", &context);
         if trusted.decision.is_allowed() { Ok(()) } else { Err(PassRoleError::TrustDoesNotNameCodeDeploy) }
     }
 }

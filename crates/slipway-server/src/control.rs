@@ -19,6 +19,8 @@ pub struct Settings {
     pub quotas: Quotas,
     /// Strict batches instead of the rolling window (D-10).
     pub batch_pacing: bool,
+    /// What AWS would refuse is refused (D-07).
+    pub strict: bool,
     /// Longest time that an empty long poll is held, in milliseconds (45 to 55 s less jitter).
     pub poll_hold_ms: u64,
 }
@@ -39,6 +41,12 @@ pub struct ControlPlane {
     pub sealer: slipway_auth::token::Sealer,
     /// Users, roles, access keys and their compiled policies.
     pub identities: crate::identities::Identities,
+    /// When each access key was last used.
+    pub key_usage: crate::identities::usage::KeyUsage,
+    /// How fast each caller may ask.
+    pub throttle: crate::throttle::Throttle,
+    /// Where calls are recorded.
+    pub(crate) trail: crate::audit::Trail,
     /// Parked long polls.
     pub hub: crate::hub::Hub,
     /// Signs deployment specifications.

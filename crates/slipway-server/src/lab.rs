@@ -71,6 +71,7 @@ impl Lab {
                 request_id: "test".to_owned(),
                 source_ip: None,
                 agent_version: Some("TEST_1.8.1".to_owned()),
+                user_agent: None,
                 access_key_id: "AKIAAAAAAAAAAAAAAAAA".to_owned(),
                 secure_transport: true,
                 signing_service: signing_service.to_owned(),

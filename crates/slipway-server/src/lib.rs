@@ -10,6 +10,7 @@
 //! | [`pki`], [`spec`] | certificates; the signature under deployment specifications |
 //! | [`access`], [`identities`] | who sent a request and what they may do |
 //! | [`api`] | CodeDeploy, IAM and STS |
+//! | [`audit`], [`throttle`] | the audit trail; how fast each caller may ask |
 //! | [`commands`], [`hub`] | the agents' command API and its parked polls |
 //! | [`work`] | the workers that carry out what is due |
 //!
@@ -26,6 +27,7 @@
 
 pub mod access;
 pub mod api;
+pub mod audit;
 pub mod clock;
 pub mod commands;
 pub mod config;
@@ -43,4 +45,5 @@ pub mod pki;
 mod s3;
 pub mod spec;
 pub mod start;
+pub mod throttle;
 pub mod work;

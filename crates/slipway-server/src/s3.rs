@@ -22,6 +22,8 @@ pub(crate) struct Origin {
     pub(crate) source_ip: std::net::IpAddr,
     /// Whether the connection is TLS.
     pub(crate) secure: bool,
+    /// What the client calls itself.
+    pub(crate) user_agent: Option<String>,
     /// Region of the credential scope.
     pub(crate) region: Region,
 }
@@ -69,6 +71,7 @@ impl Credentials for S3Access {
             request_id: origin.request_id,
             source_ip: Some(origin.source_ip),
             agent_version: None,
+            user_agent: origin.user_agent,
             access_key_id: access_key_id.to_owned(),
             secure_transport: origin.secure,
             signing_service: "s3".to_owned(),

@@ -63,6 +63,14 @@ pub enum Kind {
     AccessKey = 23,
     /// Access key of a user, in the account's partition; parent: user name, name: key id, body empty.
     UserAccessKey = 24,
+    /// IAM group; no parent.
+    IamGroup = 25,
+    /// User of a group; parent: group name, name: user name, body empty.
+    IamGroupMember = 26,
+    /// IAM instance profile; no parent.
+    IamInstanceProfile = 27,
+    /// When an access key was last used, in the installation's partition; name: the key id.
+    AccessKeyUse = 28,
     /// Installation settings that must survive a restart; name: what it is.
     Setting = 40,
 }

@@ -39,11 +39,9 @@ impl Context {
     /// `aws:SecureTransport`, `aws:RequestedRegion`.
     #[must_use]
     pub fn with_request(self, now_ms: i64, source: Option<IpAddr>, tls: bool, region: &str) -> Self {
-        let now =
-            Timestamp::UNIX_EPOCH.saturating_add(SignedDuration::from_millis(now_ms)).unwrap_or_default();
         let mut context = self
-            .with("aws:CurrentTime", now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
-            .with("aws:EpochTime", now.as_second().to_string())
+            .with_time("aws:CurrentTime", now_ms)
+            .with("aws:EpochTime", now_ms.div_euclid(1000).to_string())
             .with("aws:SecureTransport", tls.to_string())
             .with("aws:RequestedRegion", region);
         if let Some(source) = source {
@@ -58,6 +56,13 @@ impl Context {
         tags.into_iter().fold(self, |context, (key, value)| {
             context.with(&format!("aws:PrincipalTag/{key}"), value.as_str())
         })
+    }
+
+    /// Sets a key to a point in time, given in milliseconds since the epoch.
+    #[must_use]
+    pub fn with_time(self, key: &str, ms: i64) -> Self {
+        let at = Timestamp::UNIX_EPOCH.saturating_add(SignedDuration::from_millis(ms)).unwrap_or_default();
+        self.with(key, at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
     }
 
     /// Sets a key to one value.

@@ -1,5 +1,6 @@
 //! The commands.
 
+mod admin;
 mod demo;
 mod deploy;
 mod env;
@@ -36,6 +37,7 @@ enum Command {
     Deploy(deploy::Args),
     Host(host::Args),
     Env(env::Args),
+    Admin(admin::Args),
     Explain(explain::Args),
 }
 
@@ -72,6 +74,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Deploy(args) => deploy::run(args),
         Command::Host(args) => host::run(args),
         Command::Env(args) => env::run(&args),
+        Command::Admin(args) => admin::run(&args),
         Command::Explain(args) => explain::run(&args),
     };
     match result {

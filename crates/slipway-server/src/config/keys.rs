@@ -58,6 +58,22 @@ const KEYS: &[(&str, Kind, &str, &str)] = &[
         "\"window\" or \"batch\": how hosts of a deployment follow each other",
     ),
     ("compat", Kind::Choice, "extended", "\"strict\" refuses what AWS would refuse"),
+    (
+        "throttle.per_second",
+        Kind::Integer,
+        "1000",
+        "requests per second of one caller and operation; 0: no limit",
+    ),
+    ("throttle.burst", Kind::Integer, "2000", "requests at once of one caller and operation"),
+    ("audit.enabled", Kind::Choice, "true", "whether calls are recorded in DATA/audit"),
+    ("audit.rotate_minutes", Kind::Integer, "60", "after so long a file of the audit trail is sealed"),
+    ("audit.rotate_mib", Kind::Integer, "64", "at this size a file of the audit trail is sealed"),
+    (
+        "audit.bucket",
+        Kind::Text,
+        "",
+        "bucket of the object store that sealed files of the audit trail are copied to",
+    ),
     ("log.level", Kind::Text, "info", "filter of the log: a level, or target=level pairs"),
     ("log.format", Kind::Choice, "auto", "\"human\", \"json\", or \"auto\": human on a terminal"),
 ];

@@ -49,6 +49,9 @@ impl fmt::Display for Source {
     }
 }
 
+/// The variable with the master key.
+pub(super) const MASTER_KEY: &str = "SLIPWAY_MASTER_KEY";
+
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -140,6 +143,10 @@ fn read_variable(
     resolved: &mut Resolved,
 ) -> Result<(), ConfigError> {
     let Some(name) = variable.strip_prefix("SLIPWAY_") else { return Ok(()) };
+    // A secret, which is no setting to be printed.
+    if variable == MASTER_KEY {
+        return Ok(());
+    }
     // SLIPWAY_CONFIG names the file; the others are what Kubernetes injects for a service named slipway.
     if name == "CONFIG" || name == "PORT" || name.starts_with("PORT_") || name.starts_with("SERVICE_") {
         return Ok(());

@@ -25,6 +25,10 @@ use std::path::{Path, PathBuf};
 use slipway_model::quota::Quotas;
 use slipway_model::{AccountId, Region};
 
+use crate::audit;
+use crate::start::GivenKeys;
+use crate::throttle::Limit;
+
 pub use keys::{Key, Kind, keys};
 pub use merge::{ConfigError, Source, Sources};
 use merge::{Resolved, Value};
@@ -78,6 +82,13 @@ pub struct Config {
     pub strict: bool,
     /// Limits (D-40).
     pub quotas: Quotas,
+    /// How fast each caller may ask.
+    pub throttle: Limit,
+    /// Master keys given by `SLIPWAY_MASTER_KEY`; absent: they are in the data directory. No key of the configuration,
+    /// so that nothing prints it.
+    pub master_key: Option<GivenKeys>,
+    /// The audit trail (DP-430).
+    pub audit: audit::Settings,
     /// Filter of the log, `info` or `slipway_server=debug,info`.
     pub log_level: String,
     /// How lines of the log look.
@@ -122,6 +133,16 @@ impl Config {
             batch_pacing: choice(&resolved, "pacing", &[("window", false), ("batch", true)])?,
             strict: choice(&resolved, "compat", &[("extended", false), ("strict", true)])?,
             quotas: quotas(&resolved)?,
+            throttle: Limit {
+                per_second: number(&resolved, "throttle.per_second", 0, 1_000_000)?,
+                burst: number(&resolved, "throttle.burst", 1, 1_000_000)?,
+            },
+            master_key: sources
+                .environment
+                .iter()
+                .find(|(name, text)| name == merge::MASTER_KEY && !text.is_empty())
+                .map(|(_, text)| GivenKeys::new(text)),
+            audit: audit(&resolved)?,
             log_level: resolved.text("log.level").to_owned(),
             log_format: choice(
                 &resolved,
@@ -166,6 +187,25 @@ fn number(resolved: &Resolved, key: &str, least: u32, most: u32) -> Result<u32, 
         .ok()
         .filter(|value| (least..=most).contains(value))
         .ok_or_else(|| resolved.refuse(key, &format!("must be from {least} to {most}")))
+}
+
+fn audit(resolved: &Resolved) -> Result<audit::Settings, ConfigError> {
+    let bucket = resolved.text("audit.bucket");
+    let valid = |bucket: &str| {
+        (3..=63).contains(&bucket.len())
+            && bucket.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b))
+    };
+    if !bucket.is_empty() && !valid(bucket) {
+        return Err(resolved.refuse("audit.bucket", "must be the name of a bucket"));
+    }
+    Ok(audit::Settings {
+        enabled: choice(resolved, "audit.enabled", &[("true", true), ("false", false)])?,
+        rotation: audit::Rotation {
+            after_ms: i64::from(number(resolved, "audit.rotate_minutes", 1, 44_640)?) * 60_000,
+            after_bytes: u64::from(number(resolved, "audit.rotate_mib", 1, 10_240)?) << 20,
+        },
+        bucket: (!bucket.is_empty()).then(|| bucket.to_owned()),
+    })
 }
 
 fn names(resolved: &Resolved) -> Result<Vec<String>, ConfigError> {
@@ -303,6 +343,8 @@ mod tests {
                 "listen = \"8443\"\n",
                 "DIR/slipway.toml:1: listen must be HOST:PORT, for example 127.0.0.1:8443",
             ),
+            ("audit.bucket = \"A b\"\n", "DIR/slipway.toml:1: audit.bucket must be the name of a bucket"),
+            ("[throttle]\nburst = 0\n", "DIR/slipway.toml:2: throttle.burst must be from 1 to 1000000"),
             ("quotas.batch_size = 0\n", "DIR/slipway.toml:1: quotas.batch_size must be from 1 to 4294967295"),
         ] {
             assert_eq!(load(Some(file), &[], &[]).unwrap_err(), message);

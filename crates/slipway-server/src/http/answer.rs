@@ -9,6 +9,7 @@ use slipway_wire::query::{self, QueryError};
 use slipway_wire::{ApiError, ErrorKind};
 
 use super::cbor;
+use crate::audit::Answered;
 
 /// Error of a body that is sent while it is made.
 pub(super) type BodyError = Box<dyn std::error::Error + Send + Sync>;
@@ -19,6 +20,10 @@ pub(super) type Answer = Response<Body>;
 
 /// The error's name, for clients that read it before the body.
 const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
+
+/// What of an answer the audit trail may need; beside the answer, for its body is gone once it is sent.
+#[derive(Debug, Clone)]
+pub(super) struct Recorded(pub(super) Answered);
 
 /// How a client reads errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +63,13 @@ pub(super) fn rpc_error(protocol: Protocol, error: &ApiError) -> Answer {
     let mut answer = rpc(protocol, protocol.encode_error(error));
     *answer.status_mut() = status(error.http_status());
     answer.headers_mut().insert(ERROR_TYPE, HeaderValue::from_static(error.kind.as_str()));
+    refused(&mut answer, error.kind.as_str(), &error.message);
     answer
+}
+
+fn refused(answer: &mut Answer, code: &str, message: &str) {
+    let (code, message) = (code.to_owned(), message.to_owned());
+    answer.extensions_mut().insert(Recorded(Answered::Refused { code, message }));
 }
 
 /// Success of an IAM or STS action.
@@ -69,7 +80,9 @@ pub(super) fn xml(body: String) -> Answer {
 /// Error of an IAM or STS action.
 pub(super) fn query_error(namespace: &'static str, error: &QueryError, request_id: &str) -> Answer {
     let body = query::error(namespace, error, request_id);
-    new(status(error.http_status()), query::CONTENT_TYPE, body.into_bytes())
+    let mut answer = new(status(error.http_status()), query::CONTENT_TYPE, body.into_bytes());
+    refused(&mut answer, error.kind.as_str(), &error.message);
+    answer
 }
 
 /// Plain text.
@@ -97,8 +110,9 @@ fn s3_error(error: &ApiError, request_id: &str) -> Answer {
 }
 
 fn new(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Answer {
-    let mut answer =
-        Response::new(Full::new(Bytes::from(body)).map_err(|never| match never {}).boxed_unsync());
+    let body = Bytes::from(body);
+    let mut answer = Response::new(Full::new(body.clone()).map_err(|never| match never {}).boxed_unsync());
+    answer.extensions_mut().insert(Recorded(Answered::Done(body)));
     *answer.status_mut() = status;
     answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     answer

@@ -108,6 +108,7 @@ impl Authenticator {
         signed.verify(&found.secret, Body::Bytes(claim.body), now_ms, &self.derived)?;
         let account = AccountId::new(found.principal.account.as_str())
             .map_err(|cause| Failure::Internal(error::internal(cause)))?;
+        control.key_usage.used(signed.access_key_id(), now_ms, &signed.scope().service, region.as_str());
         let header = |name| claim.parts.headers.get(name).and_then(|value| value.to_str().ok());
         Ok(Caller {
             principal: found.principal,
@@ -115,6 +116,7 @@ impl Authenticator {
             request_id: claim.request_id.to_owned(),
             source_ip: Some(claim.peer.address.ip()),
             agent_version: header(AGENT_VERSION).map(str::to_owned),
+            user_agent: header("user-agent").map(str::to_owned),
             access_key_id: signed.access_key_id().to_owned(),
             secure_transport: claim.peer.secure,
             signing_service: signed.scope().service.clone(),

@@ -42,6 +42,11 @@ impl Deref for Whole {
 }
 
 impl Whole {
+    /// The bytes, shared.
+    pub(super) fn bytes(&self) -> Bytes {
+        self.bytes.clone()
+    }
+
     /// What the body holds: itself, or what was compressed.
     pub(super) fn content(self, headers: &HeaderMap) -> Result<Self, ApiError> {
         Ok(Self { bytes: content(headers, self.bytes)?, place: self.place })

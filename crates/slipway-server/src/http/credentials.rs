@@ -43,6 +43,10 @@ pub(crate) async fn find_credentials(
             session: Some(Arc::new(Session {
                 policy: session.session_policy,
                 policy_arns: session.session_policy_arns,
+                issued_ms: session.issued_ms,
+                tags: session.tags,
+                transitive_tags: session.transitive_tags,
+                source_identity: session.source_identity,
             })),
         }));
     }

@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use futures::FutureExt as _;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Version, header};
@@ -23,6 +24,7 @@ use super::lent::{self, Lent};
 use super::route::{self, Route};
 use super::{body, cbor, query, rpc};
 use crate::access::RequestContext;
+use crate::audit::{Call, Pending};
 use crate::control::ControlPlane;
 use crate::health::{self, Metrics};
 use crate::s3::{ORIGIN, Origin};
@@ -108,6 +110,11 @@ impl Entry {
                     request_id: request_id.to_owned(),
                     source_ip: peer.address.ip(),
                     secure: peer.secure,
+                    user_agent: parts
+                        .headers
+                        .get(header::USER_AGENT)
+                        .and_then(|value| value.to_str().ok())
+                        .map(str::to_owned),
                     region: authenticate::claimed_region(&parts).unwrap_or_else(|| self.region.clone()),
                 };
                 let handled = Box::pin(self.s3.handle(Request::from_parts(parts, body)));
@@ -153,22 +160,19 @@ impl Entry {
         let body = body.content(&parts.headers)?;
         let context = RequestContext { control: Arc::clone(&self.control), caller };
         let form = if parts.method == Method::GET {
-            parts.uri.query().unwrap_or_default().as_bytes()
+            Bytes::copy_from_slice(parts.uri.query().unwrap_or_default().as_bytes())
         } else {
-            &body
+            body.bytes()
         };
-        // Each in a box of its own size: a held poll must not cost what the largest operation does.
-        Ok(match route {
-            Route::CodeDeploy(protocol, operation) => {
-                if protocol == Protocol::Cbor {
-                    cbor::check(&parts.headers, &body)?;
-                }
-                Box::pin(rpc::codedeploy(&context, protocol, operation, &body)).await
-            }
-            Route::Commands(operation, _) => Box::pin(rpc::commands(&context, operation, &body)).await,
-            Route::Iam => Box::pin(query::iam(&context, form)).await,
-            _ => Box::pin(query::sts(&context, form)).await,
-        })
+        let pending = note(route, &context, &form);
+        let carried_out = carry_out(route, parts, &context, &form).await;
+        let answer = carried_out.unwrap_or_else(|error| answer::error(dialect(route), &error, request_id));
+        if let (Some(pending), Some(answer::Recorded(answered))) =
+            (pending, answer.extensions().get().cloned())
+        {
+            pending.end(answered).await;
+        }
+        Ok(answer)
     }
 
     async fn health(&self) -> Answer {
@@ -181,6 +185,45 @@ impl Entry {
             }
         }
     }
+}
+
+/// Lets the service that the request is for carry it out.
+async fn carry_out(
+    route: Route,
+    parts: &Parts,
+    context: &RequestContext,
+    body: &[u8],
+) -> Result<Answer, ApiError> {
+    // Each in a box of its own size: a held poll must not cost what the largest operation does.
+    Ok(match route {
+        Route::CodeDeploy(protocol, operation) => {
+            context.admit(route.service(), operation.as_str())?;
+            if protocol == Protocol::Cbor {
+                cbor::check(&parts.headers, body)?;
+            }
+            Box::pin(rpc::codedeploy(context, protocol, operation, body)).await
+        }
+        Route::Commands(operation, service) => {
+            context.admit(service, operation.as_str())?;
+            Box::pin(rpc::commands(context, operation, body)).await
+        }
+        Route::Iam => Box::pin(query::iam(context, body)).await,
+        _ => Box::pin(query::sts(context, body)).await,
+    })
+}
+
+/// Tells the audit trail of the call. What agents ask is not administration and not recorded (DP-430).
+fn note(route: Route, context: &RequestContext, body: &Bytes) -> Option<Pending> {
+    let RequestContext { control, caller } = context;
+    let at_ms = control.clock.now().0;
+    let call = match route {
+        Route::CodeDeploy(protocol, operation) => {
+            Call::rpc(at_ms, caller.clone(), protocol, operation.as_str(), body)
+        }
+        Route::Iam | Route::Sts => Call::query(at_ms, caller.clone(), route.service(), body),
+        _ => return None,
+    };
+    Some(control.trail.begin(call))
 }
 
 /// What the future gives, or `None` if it panicked: one request must not take others with it. What a handler leaves

@@ -10,7 +10,7 @@ use crate::api::{iam, sts};
 
 /// One call of IAM.
 pub(super) async fn iam(context: &RequestContext, body: &[u8]) -> Answer {
-    let outcome = match read(body, IAM_VERSION) {
+    let outcome = match read(context, body, "iam", IAM_VERSION) {
         Ok(form) => iam::dispatch(context, &form).await,
         Err(error) => Err(error),
     };
@@ -19,7 +19,7 @@ pub(super) async fn iam(context: &RequestContext, body: &[u8]) -> Answer {
 
 /// One call of STS.
 pub(super) async fn sts(context: &RequestContext, body: &[u8]) -> Answer {
-    let outcome = match read(body, STS_VERSION) {
+    let outcome = match read(context, body, "sts", STS_VERSION) {
         Ok(form) => sts::dispatch(context, &form).await,
         Err(error) => Err(error),
     };
@@ -32,10 +32,12 @@ fn loggable(action: &str) -> &str {
     if plain { action } else { "-" }
 }
 
-/// The parameters of a request, or of a presigned one.
-fn read(body: &[u8], version: &str) -> Result<Form, QueryError> {
+/// The parameters of a request, or of a presigned one, if its sender is not too fast.
+fn read(context: &RequestContext, body: &[u8], service: &str, version: &str) -> Result<Form, QueryError> {
     let form = Form::parse(body)?;
-    tracing::Span::current().record("operation", loggable(form.action()?));
+    let action = loggable(form.action()?);
+    tracing::Span::current().record("operation", action);
+    context.admit(service, action)?;
     if form.version() != Some(version) {
         return Err(form.unknown_action());
     }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use slipway_auth::iam::{AccessKey, Role, User};
+use slipway_auth::iam::{AccessKey, CustomerPolicy, Group, Role, User};
 use slipway_model::AccountId;
 use slipway_store::{Document, DocumentKey, Kind, Partition, ReadError, Store};
 
@@ -40,6 +40,36 @@ pub(crate) fn user_key(account: &AccountId, name: &str) -> DocumentKey {
 /// Key of a role.
 pub(crate) fn role_key(account: &AccountId, name: &str) -> DocumentKey {
     account_key(account, Kind::IamRole, "", &name.to_ascii_lowercase())
+}
+
+/// Key of a group.
+pub(crate) fn group_key(account: &AccountId, name: &str) -> DocumentKey {
+    account_key(account, Kind::IamGroup, "", &name.to_ascii_lowercase())
+}
+
+/// Key of the entry of a user in a group's list.
+pub(crate) fn group_member_key(account: &AccountId, group: &str, user: &str) -> DocumentKey {
+    account_key(account, Kind::IamGroupMember, &group.to_ascii_lowercase(), &user.to_ascii_lowercase())
+}
+
+/// Key of a customer-managed policy.
+pub(crate) fn policy_key(account: &AccountId, name: &str) -> DocumentKey {
+    account_key(account, Kind::IamPolicy, "", &name.to_ascii_lowercase())
+}
+
+/// Key of an instance profile.
+pub(crate) fn instance_profile_key(account: &AccountId, name: &str) -> DocumentKey {
+    account_key(account, Kind::IamInstanceProfile, "", &name.to_ascii_lowercase())
+}
+
+/// Key of the last use of an access key.
+pub(crate) fn access_key_use_key(id: &str) -> DocumentKey {
+    DocumentKey {
+        partition: Partition::Installation,
+        kind: Kind::AccessKeyUse,
+        parent: String::new(),
+        name: id.to_owned(),
+    }
 }
 
 /// Key of an access key, which is found before the account is known.
@@ -104,6 +134,27 @@ pub(crate) async fn role(
     name: &str,
 ) -> Result<Option<Versioned<Role>>, RecordError> {
     find(store, &role_key(&AccountId::new(account)?, name)).await
+}
+
+/// A group.
+pub(crate) async fn group(
+    store: &dyn Store,
+    account: &str,
+    name: &str,
+) -> Result<Option<Versioned<Group>>, RecordError> {
+    find(store, &group_key(&AccountId::new(account)?, name)).await
+}
+
+/// The customer-managed policy of this ARN.
+pub(crate) async fn customer_policy(
+    store: &dyn Store,
+    arn: &str,
+) -> Result<Option<Versioned<CustomerPolicy>>, RecordError> {
+    let Some((account, name)) = slipway_auth::iam::parse_policy_arn(arn) else { return Ok(None) };
+    let found: Option<Versioned<CustomerPolicy>> =
+        find(store, &policy_key(&AccountId::new(account)?, name)).await?;
+    // Names are unique whatever the path; an ARN with another path names nothing.
+    Ok(found.filter(|policy| policy.value.arn == arn))
 }
 
 /// An access key.

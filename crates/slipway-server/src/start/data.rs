@@ -1,19 +1,12 @@
-//! The data directory: who owns it, and the master key.
+//! The data directory: who owns it.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
-use slipway_auth::Zeroizing;
-use slipway_auth::token::Sealer;
-
-use crate::clock::random;
 use crate::config::Config;
 use crate::files::{self, FileError};
-
-const MASTER_KEY_FILE: &str = "master.key";
+use rustix::fs::{FlockOperation, flock};
 
 /// A data directory that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +35,15 @@ pub enum DataError {
         database: String,
         /// Where the key should be.
         key: String,
+    },
+    /// The master key is given from outside, and there is no new one to replace it with.
+    #[error(
+        "the master key is given by {variable}: set it to the new key, a comma and the old key, 64 hexadecimal digits each, \
+         run this again, and then set it to the new key alone"
+    )]
+    NoNewKey {
+        /// The variable.
+        variable: &'static str,
     },
     /// The key has not the form that we write.
     #[error("{key} is no master key: it must hold 64 hexadecimal digits")]
@@ -92,29 +94,10 @@ pub(super) fn open(config: &Config) -> Result<Lock, DataError> {
     Ok(Lock { _file: file })
 }
 
-/// The sealer with the installation's master key, which is made when there is neither a key nor a database.
-pub(super) fn sealer(private: &Path, database: &Path) -> Result<Sealer, DataError> {
-    let path: PathBuf = private.join(MASTER_KEY_FILE);
-    if let Some(text) = files::read_text(&path)?.map(Zeroizing::new) {
-        let mut key = Zeroizing::new([0; 32]);
-        hex::decode_to_slice(text.trim(), key.as_mut_slice())
-            .map_err(|_| DataError::KeyDamaged { key: path.display().to_string() })?;
-        return Ok(Sealer::new(&key));
-    }
-    if database.exists() {
-        return Err(DataError::KeyMissing {
-            database: database.display().to_string(),
-            key: path.display().to_string(),
-        });
-    }
-    let key = Zeroizing::new(random::<32>());
-    let text = Zeroizing::new(format!("{}\n", hex::encode(key.as_slice())));
-    files::write_atomic(&path, text.as_bytes(), files::SECRET)?;
-    Ok(Sealer::new(&key))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::config::Sources;
 
@@ -131,19 +114,5 @@ mod tests {
         assert!(error.contains(&format!("(process {})", std::process::id())), "{error}");
         drop(first);
         assert!(open(&config(dir.path())).is_ok());
-    }
-
-    #[test]
-    fn a_lost_master_key_is_never_replaced_under_a_database() {
-        let dir = tempfile::tempdir().unwrap();
-        let database = dir.path().join("slipway.db");
-        let sealed = sealer(dir.path(), &database).unwrap().seal(b"x", b"");
-        std::fs::write(&database, "").unwrap();
-        assert!(sealer(dir.path(), &database).unwrap().open(&sealed, b"").is_some());
-        let key = dir.path().join(MASTER_KEY_FILE);
-        std::fs::write(&key, "abc").unwrap();
-        assert!(matches!(sealer(dir.path(), &database), Err(DataError::KeyDamaged { .. })));
-        std::fs::remove_file(&key).unwrap();
-        assert!(matches!(sealer(dir.path(), &database), Err(DataError::KeyMissing { .. })));
     }
 }

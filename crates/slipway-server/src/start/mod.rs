@@ -3,7 +3,9 @@
 //! | module | what is in it |
 //! |---|---|
 //! | `certificate` | the certificate of the endpoint, renewed while the server runs |
-//! | `data` | the data directory: lock, master key |
+//! | `data` | the data directory: its lock |
+//! | `keys` | master keys |
+//! | `rotate` | replacing the master key |
 //! | `first` | the records of the first start: account, administrator, service role |
 //! | `client` | the files for clients: `credentials`, `config`, `env` |
 
@@ -11,6 +13,8 @@ mod certificate;
 mod client;
 mod data;
 mod first;
+mod keys;
+mod rotate;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,6 +26,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle};
 
+use crate::audit::{AuditError, Delivery, Trail};
 use crate::clock::{Clock, SystemClock, WorkClock};
 use crate::config::Config;
 use crate::control::{ControlPlane, Settings};
@@ -30,12 +35,18 @@ use crate::http::listen::ListenError;
 use crate::http::{self, Entry};
 use crate::hub::Hub;
 use crate::identities::Identities;
+use crate::identities::usage::KeyUsage;
 use crate::pki::{self, PkiError, Shown};
 use crate::s3::S3Access;
 use crate::spec::{SpecError, SpecSigner};
+use crate::throttle::Throttle;
+
+use keys::MasterKeys;
 
 pub use data::DataError;
 pub use first::FirstStartError;
+pub use keys::GivenKeys;
+pub use rotate::{RotateError, rotate_key};
 
 const WORKERS_END: Duration = Duration::from_secs(10);
 
@@ -60,6 +71,9 @@ pub enum StartError {
     /// The object store.
     #[error("the object store: {0}")]
     Artifacts(#[from] ArtifactError),
+    /// The audit trail.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// The first records.
     #[error(transparent)]
     FirstStart(#[from] FirstStartError),
@@ -113,6 +127,8 @@ pub struct Running {
     stop: watch::Sender<bool>,
     server: JoinHandle<()>,
     workers: JoinHandle<()>,
+    key_usage: JoinHandle<()>,
+    trail: Option<JoinHandle<()>>,
     /// Held for as long as the data directory is ours.
     _lock: data::Lock,
 }
@@ -148,6 +164,16 @@ impl Running {
                 tracing::warn!("the workers had not ended in time; what they did not finish is due again");
             }
         }
+        // All requests have been answered: nothing comes after this.
+        self.control.trail.close().await;
+        if let Some(task) = self.trail
+            && let Err(error) = task.await
+        {
+            tracing::error!(%error, "the audit trail ended badly");
+        }
+        if let Err(error) = self.key_usage.await {
+            tracing::error!(%error, "the last use of access keys was not written");
+        }
         self.store.close().await;
     }
 }
@@ -165,6 +191,12 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Sta
     let installation = first::ensure(store.as_ref(), &sealer, &config, clock.now()).await?;
     let work_clock = WorkClock::new(Arc::clone(&clock));
     let started = work_clock.now();
+    let delivery = config.audit.bucket.clone().map(|bucket| Delivery {
+        artifacts: artifacts.clone(),
+        bucket,
+        account: installation.account.clone(),
+    });
+    let (trail, trail_task) = Trail::open(&config.data_dir, &config.audit, delivery, Arc::clone(&clock))?;
     let control = Arc::new(ControlPlane {
         store: store.clone(),
         started,
@@ -175,10 +207,14 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Sta
             installed: installation.made.unwrap_or(started),
             quotas: config.quotas.clone(),
             batch_pacing: config.batch_pacing,
+            strict: config.strict,
             poll_hold_ms: u64::from(config.poll_hold_seconds) * 1000,
         },
         sealer,
         identities: Identities::new(),
+        key_usage: KeyUsage::new(),
+        throttle: Throttle::new(config.throttle),
+        trail,
         hub: Hub::new(),
         signer,
         artifacts,
@@ -191,6 +227,7 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Sta
     let entry = Arc::new(Entry::new(Arc::clone(&control), s3, config.region.clone()));
     let (stop, stopped) = watch::channel(false);
     let workers = crate::work::spawn(Arc::clone(&control), stopped.clone());
+    let key_usage = crate::identities::usage::spawn(Arc::clone(&control), stopped.clone());
     if let Some(shown) = &tls {
         let clock = Arc::clone(&control.clock);
         tokio::spawn(certificate::keep(config.clone(), clock, Arc::clone(shown), stopped.clone()));
@@ -198,7 +235,18 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Sta
     let tls = tls.map(pki::server_config).transpose()?;
     let server = tokio::spawn(http::serve(listener, tls, entry, config.max_connections, stopped));
     tracing::info!(url, account = %installation.account, data_dir = %config.data_dir.display(), "serving");
-    Ok(Running { control, store, url, address, stop, server, workers, _lock: lock })
+    Ok(Running {
+        control,
+        store,
+        url,
+        address,
+        stop,
+        server,
+        workers,
+        key_usage,
+        trail: trail_task,
+        _lock: lock,
+    })
 }
 
 /// Everything that is made or opened before anything is asked over the network.
@@ -218,7 +266,7 @@ impl Prepared {
         let private = config.private_dir();
         let now = clock.now();
         let database = dir.join("slipway.db");
-        let sealer = data::sealer(&private, &database)?;
+        let sealer = MasterKeys::open(&private, &database, config.master_key.as_ref())?.sealer();
         let signer = SpecSigner::load_or_create(dir, &private, now)?;
         let tls = certificate::load(config, now)?.map(Shown::new).transpose()?.map(Arc::new);
         let store = SqliteStore::open(&database)?;

@@ -1,6 +1,7 @@
 //! Deployment groups (CF-180..CF-206, CF-311..CF-317).
 
 use slipway_auth::resource::Call;
+use slipway_model::arn;
 use slipway_model::config::{
     ComputePlatform, DEFAULT_ECS_CONFIG, DEFAULT_LAMBDA_CONFIG, DEFAULT_SERVER_CONFIG,
 };
@@ -49,7 +50,7 @@ pub(super) async fn create(
         tags,
     };
     let config = settle(context, &application.value, &given, &mut group).await?;
-    check_role(context, &group.service_role_arn).await?;
+    check_role(context, &group.service_role_arn, &application_name, &group.name).await?;
     check_limit(context, &application.value).await?;
 
     let mut change = ChangeSet::new()
@@ -155,7 +156,7 @@ pub(super) async fn update(
         }
         let config = settle(context, &application.value, &given, &mut changed).await?;
         if let Some(role) = &given.service_role_arn {
-            check_role(context, role).await?;
+            check_role(context, role, &application_name, &changed.name).await?;
             changed.service_role_arn.clone_from(role);
         }
         let mut change =
@@ -190,10 +191,16 @@ pub(super) async fn update(
     )
 }
 
-/// The role exists, CodeDeploy may assume it, and the caller may hand it over (D-30).
-async fn check_role(context: &RequestContext, role: &str) -> Result<(), ApiError> {
+/// The role exists, CodeDeploy may assume it for this group, and the caller may hand it over (D-30).
+async fn check_role(
+    context: &RequestContext,
+    role: &str,
+    application: &str,
+    group: &str,
+) -> Result<(), ApiError> {
     let invalid = |message: String| api(ErrorKind::InvalidRoleException, message);
-    match context.check_pass_role(role).await {
+    let source = arn::deployment_group(&context.caller.scope, application, group);
+    match context.check_pass_role(role, &source).await {
         Ok(()) => Ok(()),
         Err(PassRoleError::NotAllowed(message)) => api(ErrorKind::AccessDeniedException, message),
         Err(PassRoleError::NoSuchRole) => invalid(format!("The service role {role} does not exist.")),

@@ -6,7 +6,7 @@ use slipway_store::{ChangeSet, CommitError, Document, Write};
 use slipway_wire::query::QueryError;
 
 use super::call::{ATTEMPTS, Call, commit_failed, contended, seconds};
-use super::holder::authorized;
+use super::entity::authorized;
 use super::paging::{self, Page};
 use super::users::named_or_self;
 use super::{internal, refused};
@@ -100,9 +100,39 @@ pub(super) async fn delete(call: Call<'_>) -> Result<String, QueryError> {
     let (user, Versioned { value: key, .. }) = of_user(&call).await?;
     let change = ChangeSet::new()
         .with(Write::Delete { key: records::access_key_key(&key.id), version: None })
-        .with(Write::Delete { key: listed(&key, &call).key, version: None });
+        .with(Write::Delete { key: listed(&key, &call).key, version: None })
+        .with(Write::Delete { key: records::access_key_use_key(&key.id), version: None });
     call.commit(change, &user.arn).await.map_err(commit_failed)?;
     Ok(call.done())
+}
+
+/// `GetAccessKeyLastUsed`: names the key only, so it is authorised on the key's user.
+pub(super) async fn last_used(call: Call<'_>) -> Result<String, QueryError> {
+    let id = call.required("AccessKeyId")?;
+    let account = call.account().as_str();
+    let key = records::access_key(call.store(), id)
+        .await
+        .map_err(internal)?
+        .map(|found| found.value)
+        .filter(|key| key.account == account);
+    let user = match &key {
+        Some(key) => records::user(call.store(), account, &key.user_name).await.map_err(internal)?,
+        None => None,
+    };
+    call.authorize(user.as_ref().map_or("*", |user| &user.value.arn)).await?;
+    let key = key.ok_or_else(|| refused(IamError::no_such_access_key(id)))?;
+    let used = call.context.control.key_usage.last(call.store(), id).await.map_err(internal)?;
+    Ok(call.answer(|result| {
+        result.text("UserName", &key.user_name);
+        result.element("AccessKeyLastUsed", |node| {
+            if let Some(used) = &used {
+                node.timestamp("LastUsedDate", seconds(used.at_ms));
+            }
+            let known = used.as_ref().map_or(("N/A", "N/A"), |used| (&used.service, &used.region));
+            node.text("ServiceName", known.0);
+            node.text("Region", known.1);
+        });
+    }))
 }
 
 /// The user and the key that the call names; the key must be the user's.

@@ -1,68 +1,33 @@
-//! What users and roles share: a path, inline policies and attached managed policies.
+//! Inline and attached policies of users, groups and roles.
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use slipway_auth::iam::{self, IamError, Role, User};
-use slipway_auth::identity;
-use slipway_auth::managed;
+use slipway_auth::iam::{self, Group, IamError, Role, User};
 use slipway_auth::policy::Policy;
-use slipway_model::AccountId;
-use slipway_store::{ChangeSet, CommitError, DocumentKey, Write};
-use slipway_wire::query::{Form, Node, QueryError};
+use slipway_wire::query::{Node, QueryError};
 
-use super::call::{ATTEMPTS, Call, commit_failed, contended, encoded};
+use super::call::{ATTEMPTS, Call, contended, encoded};
+use super::entity::{Entity, authorized, change, replace};
 use super::paging::{self, Page};
-use super::{internal, refused};
-use crate::identities::records::{self, Versioned};
+use super::{policies, refused};
+use crate::identities::records::Versioned;
 
-/// A user or a role.
-pub(super) trait Holder: Serialize + DeserializeOwned + Send + Sync {
-    /// Parameter and element that names it.
-    const NAME: &'static str;
-    fn check_name(name: &str) -> Result<(), IamError>;
-    fn key(account: &AccountId, name: &str) -> DocumentKey;
-    /// ARN of one whose path is not known.
-    fn arn_at_root(account: &str, name: &str) -> String;
-    fn absent(name: &str) -> IamError;
+/// Whoever can be given policies.
+pub(super) trait Holder: Entity {
     fn absent_policy(name: &str) -> IamError;
-    fn arn(&self) -> &str;
-    fn name(&self) -> &str;
     fn inline(&self) -> &BTreeMap<String, String>;
     fn inline_mut(&mut self) -> &mut BTreeMap<String, String>;
     fn attached(&self) -> &[String];
     fn attached_mut(&mut self) -> &mut Vec<String>;
     fn put(&mut self, name: &str, document: &str) -> Result<(), IamError>;
     fn attach(&mut self, arn: &str) -> Result<(), IamError>;
-    fn tags(&self) -> &BTreeMap<String, String>;
-    fn boundary(&self) -> Option<&str>;
 }
 
 macro_rules! holder {
-    ($type:ty, $name:literal, $check:path, $key:path, $arn:path, $absent:path, $absent_policy:path) => {
+    ($type:ty, $absent_policy:path) => {
         impl Holder for $type {
-            const NAME: &'static str = $name;
-            fn check_name(name: &str) -> Result<(), IamError> {
-                $check(name)
-            }
-            fn key(account: &AccountId, name: &str) -> DocumentKey {
-                $key(account, name)
-            }
-            fn arn_at_root(account: &str, name: &str) -> String {
-                $arn(account, "/", name)
-            }
-            fn absent(name: &str) -> IamError {
-                $absent(name)
-            }
             fn absent_policy(name: &str) -> IamError {
                 $absent_policy(name)
-            }
-            fn arn(&self) -> &str {
-                &self.arn
-            }
-            fn name(&self) -> &str {
-                &self.name
             }
             fn inline(&self) -> &BTreeMap<String, String> {
                 &self.inline_policies
@@ -82,101 +47,15 @@ macro_rules! holder {
             fn attach(&mut self, arn: &str) -> Result<(), IamError> {
                 self.attach_policy(arn)
             }
-            fn tags(&self) -> &BTreeMap<String, String> {
-                &self.tags
-            }
-            fn boundary(&self) -> Option<&str> {
-                self.permissions_boundary.as_deref()
-            }
         }
     };
 }
 
-holder!(
-    User,
-    "UserName",
-    iam::check_user_name,
-    records::user_key,
-    identity::user_arn,
-    IamError::no_such_user,
-    IamError::no_such_user_policy
-);
-holder!(
-    Role,
-    "RoleName",
-    iam::check_role_name,
-    records::role_key,
-    identity::role_arn,
-    IamError::no_such_role,
-    IamError::no_such_role_policy
-);
+holder!(User, IamError::no_such_user_policy);
+holder!(Group, IamError::no_such_group_policy);
+holder!(Role, IamError::no_such_role_policy);
 
-/// Finds a user or role, `None` when it does not exist.
-pub(super) async fn find<H: Holder>(call: &Call<'_>, name: &str) -> Result<Option<Versioned<H>>, QueryError> {
-    let found = call.store().document(&H::key(call.account(), name)).await.map_err(internal)?;
-    found.as_ref().map(records::read).transpose().map_err(internal)
-}
-
-/// Finds a user or role that the caller may do this to. Whether it exists is told only to who may.
-pub(super) async fn authorized<H: Holder>(call: &Call<'_>, name: &str) -> Result<Versioned<H>, QueryError> {
-    H::check_name(name).map_err(refused)?;
-    let found = find::<H>(call, name).await?;
-    let at_root = H::arn_at_root(call.account().as_str(), name);
-    let keys = condition_keys(call, found.as_ref().map(|found| &found.value));
-    call.authorize_with(found.as_ref().map_or(at_root.as_str(), |found| found.value.arn()), &keys).await?;
-    found.ok_or_else(|| refused(H::absent(name)))
-}
-
-/// What policies may ask about a change of a user or role. A denial that names one of these keys would not be met if it
-/// were left out: administration is delegated by such denials.
-fn condition_keys<H: Holder>(call: &Call<'_>, holder: Option<&H>) -> Vec<(String, String)> {
-    let mut keys = Vec::new();
-    if let Some(arn) = call.form.get("PolicyArn") {
-        keys.push(("iam:PolicyARN".to_owned(), arn.to_owned()));
-    }
-    let Some(holder) = holder else { return keys };
-    keys.extend(holder.boundary().map(|arn| ("iam:PermissionsBoundary".to_owned(), arn.to_owned())));
-    for (key, value) in holder.tags() {
-        keys.push((format!("aws:ResourceTag/{key}"), value.clone()));
-        keys.push((format!("iam:ResourceTag/{key}"), value.clone()));
-    }
-    keys
-}
-
-/// What policies may ask about a creation.
-pub(super) fn keys_of_creation(
-    tags: &BTreeMap<String, String>,
-    boundary: Option<&str>,
-) -> Vec<(String, String)> {
-    let mut keys = Vec::new();
-    keys.extend(boundary.map(|arn| ("iam:PermissionsBoundary".to_owned(), arn.to_owned())));
-    for (key, value) in tags {
-        keys.push((format!("aws:RequestTag/{key}"), value.clone()));
-        keys.push(("aws:TagKeys".to_owned(), key.clone()));
-    }
-    keys
-}
-
-/// Changes a user or role; decides again when someone else changed it in between.
-pub(super) async fn change<H: Holder>(
-    call: &Call<'_>,
-    change: impl Fn(&mut H) -> Result<(), IamError>,
-) -> Result<String, QueryError> {
-    let name = call.required(H::NAME)?;
-    for _ in 0..ATTEMPTS {
-        let Versioned { mut value, version } = authorized::<H>(call, name).await?;
-        change(&mut value).map_err(refused)?;
-        let document = records::document(H::key(call.account(), name), &value, version);
-        match call.commit(ChangeSet::new().with(Write::Replace(document)), value.arn()).await {
-            Ok(()) => return Ok(call.done()),
-            Err(CommitError::Conflict { .. }) => {}
-            Err(error) => return Err(commit_failed(error)),
-        }
-    }
-    Err(contended())
-}
-
-/// `PutUserPolicy`, `PutRolePolicy`.
+/// `PutUserPolicy` and its like.
 pub(super) async fn put_policy<H: Holder>(call: Call<'_>) -> Result<String, QueryError> {
     let name = call.required("PolicyName")?;
     let document = call.required("PolicyDocument")?;
@@ -185,7 +64,7 @@ pub(super) async fn put_policy<H: Holder>(call: Call<'_>) -> Result<String, Quer
     change::<H>(&call, |holder| holder.put(name, document)).await
 }
 
-/// `GetUserPolicy`, `GetRolePolicy`.
+/// `GetUserPolicy` and its like.
 pub(super) async fn get_policy<H: Holder>(call: Call<'_>) -> Result<String, QueryError> {
     let holder = authorized::<H>(&call, call.required(H::NAME)?).await?.value;
     let name = call.required("PolicyName")?;
@@ -197,7 +76,7 @@ pub(super) async fn get_policy<H: Holder>(call: Call<'_>) -> Result<String, Quer
     }))
 }
 
-/// `ListUserPolicies`, `ListRolePolicies`.
+/// `ListUserPolicies` and its like.
 pub(super) async fn list_policies<H: Holder>(call: Call<'_>) -> Result<String, QueryError> {
     let page = Page::of(&call)?;
     let holder = authorized::<H>(&call, call.required(H::NAME)?).await?.value;
@@ -209,7 +88,7 @@ pub(super) async fn list_policies<H: Holder>(call: Call<'_>) -> Result<String, Q
     }))
 }
 
-/// `DeleteUserPolicy`, `DeleteRolePolicy`.
+/// `DeleteUserPolicy` and its like.
 pub(super) async fn delete_policy<H: Holder>(call: Call<'_>) -> Result<String, QueryError> {
     let name = call.required("PolicyName")?;
     let remove = |holder: &mut H| match holder.inline_mut().remove(name) {
@@ -219,16 +98,22 @@ pub(super) async fn delete_policy<H: Holder>(call: Call<'_>) -> Result<String, Q
     change::<H>(&call, remove).await
 }
 
-/// `AttachUserPolicy`, `AttachRolePolicy`.
+/// `AttachUserPolicy` and its like.
 pub(super) async fn attach_policy<H: Holder>(call: Call<'_>) -> Result<String, QueryError> {
     let arn = call.required("PolicyArn")?;
-    if managed::get(arn).is_none() {
-        return Err(refused(IamError::not_attachable(arn)));
+    let name = call.required(H::NAME)?;
+    for _ in 0..ATTEMPTS {
+        let Versioned { mut value, version } = authorized::<H>(&call, name).await?;
+        let guard = policies::attachable(&call, arn).await?;
+        value.attach(arn).map_err(refused)?;
+        if replace(&call, &value, version, guard.into_iter().collect()).await? {
+            return Ok(call.done());
+        }
     }
-    change::<H>(&call, |holder| holder.attach(arn)).await
+    Err(contended())
 }
 
-/// `DetachUserPolicy`, `DetachRolePolicy`.
+/// `DetachUserPolicy` and its like.
 pub(super) async fn detach_policy<H: Holder>(call: Call<'_>) -> Result<String, QueryError> {
     let arn = call.required("PolicyArn")?;
     let detach = |holder: &mut H| {
@@ -240,91 +125,38 @@ pub(super) async fn detach_policy<H: Holder>(call: Call<'_>) -> Result<String, Q
     change::<H>(&call, detach).await
 }
 
-/// `ListAttachedUserPolicies`, `ListAttachedRolePolicies`.
+/// `ListAttachedUserPolicies` and its like.
 pub(super) async fn list_attached<H: Holder>(call: Call<'_>) -> Result<String, QueryError> {
     let page = Page::of(&call)?;
+    let prefix = call.form.get("PathPrefix").unwrap_or("/");
     let holder = authorized::<H>(&call, call.required(H::NAME)?).await?.value;
-    let mut arns: Vec<&str> = holder.attached().iter().map(String::as_str).collect();
+    let mut arns: Vec<&str> = holder
+        .attached()
+        .iter()
+        .map(String::as_str)
+        .filter(|arn| arn.split_once(":policy").is_some_and(|(_, path)| path.starts_with(prefix)))
+        .collect();
     arns.sort_unstable();
     let (arns, marker) = page.of_all(arns, |arn: &&str| arn);
     Ok(call.answer(|result| {
-        result.list("AttachedPolicies", arns, |member, arn| {
-            member.text("PolicyName", arn.rsplit('/').next().unwrap_or(arn));
-            member.text("PolicyArn", arn);
-        });
+        write_attached(result, "AttachedPolicies", &arns);
         paging::close(result, marker.as_deref());
     }))
 }
 
-/// The tags of a creation.
-pub(super) fn tags(form: &Form) -> Result<BTreeMap<String, String>, QueryError> {
-    const MOST: usize = 50;
-    let mut tags = BTreeMap::new();
-    for item in form.items("Tags")? {
-        let (key, value) = (item.required("Key")?, item.required("Value")?);
-        if key.is_empty() || key.chars().count() > 128 || value.chars().count() > 256 {
-            return Err(QueryError::validation("Tags", Some(key), "Member must satisfy the limits of tags"));
-        }
-        if tags.insert(key.to_owned(), value.to_owned()).is_some() {
-            return Err(refused(IamError::InvalidInput(
-                "Duplicate tag keys found. Tag keys are case insensitive.".into(),
-            )));
-        }
-    }
-    if tags.len() > MOST { Err(refused(IamError::quota("TagsPerEntity", MOST))) } else { Ok(tags) }
+/// Attached policies as answers show them.
+pub(super) fn write_attached<T: AsRef<str>>(node: &mut Node<'_>, name: &'static str, arns: &[T]) {
+    node.list(name, arns, |member, arn| {
+        let arn = arn.as_ref();
+        member.text("PolicyName", arn.rsplit('/').next().unwrap_or(arn));
+        member.text("PolicyArn", arn);
+    });
 }
 
-/// The permissions boundary of a creation.
-pub(super) fn boundary(form: &Form) -> Result<Option<String>, QueryError> {
-    match form.get("PermissionsBoundary") {
-        Some(arn) if managed::get(arn).is_none() => Err(refused(IamError::not_attachable(arn))),
-        arn => Ok(arn.map(str::to_owned)),
-    }
-}
-
-/// Tags and boundary as answers show them.
-pub(super) fn write_extras(node: &mut Node<'_>, tags: &BTreeMap<String, String>, boundary: Option<&str>) {
-    if let Some(arn) = boundary {
-        node.element("PermissionsBoundary", |node| {
-            node.text("PermissionsBoundaryType", "Policy");
-            node.text("PermissionsBoundaryArn", arn);
-        });
-    }
-    if !tags.is_empty() {
-        node.list("Tags", tags, |member, (key, value)| {
-            member.text("Key", key);
-            member.text("Value", value);
-        });
-    }
-}
-
-/// Users or roles by name, those below a path only; reads on until the page is full.
-pub(super) async fn list_page<H: Holder>(
-    call: &Call<'_>,
-    page: &Page,
-    path_of: impl Fn(&H) -> &str,
-) -> Result<(Vec<(String, H)>, Option<String>), QueryError> {
-    const CHUNK: u32 = 256;
-    let prefix = call.form.get("PathPrefix").unwrap_or("/");
-    let DocumentKey { partition, kind, parent, .. } = H::key(call.account(), "");
-    let mut after = page.after.clone();
-    let mut found: Vec<(String, H)> = Vec::new();
-    loop {
-        let chunk = call
-            .store()
-            .documents(&partition, kind, &parent, after.as_deref(), CHUNK)
-            .await
-            .map_err(internal)?;
-        let last = chunk.len() < CHUNK as usize;
-        for document in chunk {
-            let holder: H = records::read(&document).map_err(internal)?.value;
-            if path_of(&holder).starts_with(prefix) {
-                found.push((document.key.name.clone(), holder));
-            }
-            after = Some(document.key.name);
-        }
-        if last || found.len() > page.limit {
-            return Ok(page.cut(found, |(name, _)| name));
-        }
-    }
+/// Inline policies as GetAccountAuthorizationDetails shows them.
+pub(super) fn write_inline(node: &mut Node<'_>, name: &'static str, policies: &BTreeMap<String, String>) {
+    node.list(name, policies, |member, (name, document)| {
+        member.text("PolicyName", name);
+        member.text("PolicyDocument", &encoded(document));
+    });
 }

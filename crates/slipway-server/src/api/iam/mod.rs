@@ -1,66 +1,135 @@
-//! IAM: users, their access keys, roles, policies (AG-190, D-05): what `aws deploy register` and the guide's manual
-//! steps need.
+//! IAM: users, groups, roles, access keys, instance profiles and policies (AG-190, D-05, DP-603, DP-661).
 //!
 //! | module | what is in it |
 //! |---|---|
 //! | `call` | one call: its parameters, its caller, its answer; commits |
-//! | `users` | users |
+//! | `entity` | what everything with a name shares: finding, authorising, changing, listing |
+//! | `users`, `groups`, `roles`, `profiles` | one file for each sort |
 //! | `access_keys` | access keys of users |
-//! | `roles` | roles and their trust policies |
-//! | `holder` | what users and roles share: inline and attached policies |
-//! | `policies` | the built-in managed policies |
+//! | `holder` | inline and attached policies of users, groups and roles |
+//! | `policies` | managed policies, built-in and the account's own |
+//! | `usage` | who has a managed policy |
+//! | `tags` | tags and permissions boundaries |
+//! | `details` | everything at once |
 //! | `paging` | markers of long lists |
 
 mod access_keys;
 mod call;
+mod details;
+mod entity;
+mod groups;
 mod holder;
 mod paging;
 mod policies;
+mod profiles;
 mod roles;
+mod tags;
+mod usage;
 mod users;
 
-use slipway_auth::iam::{IamError, Role, User};
+use slipway_auth::iam::{Group, IamError, InstanceProfile, Role, User};
 use slipway_wire::query::{Form, QueryError, QueryErrorKind};
 
 use crate::access::RequestContext;
 use call::Call;
 
-/// Answers one call: the whole body of a success.
-pub async fn dispatch(context: &RequestContext, form: &Form) -> Result<String, QueryError> {
-    let call = |action| Call { context, form, action };
-    match form.action()? {
-        "CreateUser" => users::create(call("CreateUser")).await,
-        "GetUser" => users::get(call("GetUser")).await,
-        "ListUsers" => users::list(call("ListUsers")).await,
-        "DeleteUser" => users::delete(call("DeleteUser")).await,
-        "CreateAccessKey" => access_keys::create(call("CreateAccessKey")).await,
-        "ListAccessKeys" => access_keys::list(call("ListAccessKeys")).await,
-        "UpdateAccessKey" => access_keys::update(call("UpdateAccessKey")).await,
-        "DeleteAccessKey" => access_keys::delete(call("DeleteAccessKey")).await,
-        "PutUserPolicy" => holder::put_policy::<User>(call("PutUserPolicy")).await,
-        "GetUserPolicy" => holder::get_policy::<User>(call("GetUserPolicy")).await,
-        "ListUserPolicies" => holder::list_policies::<User>(call("ListUserPolicies")).await,
-        "DeleteUserPolicy" => holder::delete_policy::<User>(call("DeleteUserPolicy")).await,
-        "AttachUserPolicy" => holder::attach_policy::<User>(call("AttachUserPolicy")).await,
-        "DetachUserPolicy" => holder::detach_policy::<User>(call("DetachUserPolicy")).await,
-        "ListAttachedUserPolicies" => holder::list_attached::<User>(call("ListAttachedUserPolicies")).await,
-        "CreateRole" => roles::create(call("CreateRole")).await,
-        "GetRole" => roles::get(call("GetRole")).await,
-        "ListRoles" => roles::list(call("ListRoles")).await,
-        "DeleteRole" => roles::delete(call("DeleteRole")).await,
-        "UpdateAssumeRolePolicy" => roles::update_trust(call("UpdateAssumeRolePolicy")).await,
-        "PutRolePolicy" => holder::put_policy::<Role>(call("PutRolePolicy")).await,
-        "GetRolePolicy" => holder::get_policy::<Role>(call("GetRolePolicy")).await,
-        "ListRolePolicies" => holder::list_policies::<Role>(call("ListRolePolicies")).await,
-        "DeleteRolePolicy" => holder::delete_policy::<Role>(call("DeleteRolePolicy")).await,
-        "AttachRolePolicy" => holder::attach_policy::<Role>(call("AttachRolePolicy")).await,
-        "DetachRolePolicy" => holder::detach_policy::<Role>(call("DetachRolePolicy")).await,
-        "ListAttachedRolePolicies" => holder::list_attached::<Role>(call("ListAttachedRolePolicies")).await,
-        "GetPolicy" => policies::get(&call("GetPolicy")).await,
-        "GetPolicyVersion" => policies::get_version(&call("GetPolicyVersion")).await,
-        "ListPolicies" => policies::list(&call("ListPolicies")).await,
-        _ => Err(form.unknown_action()),
-    }
+/// The actions, each with the function that carries it out.
+macro_rules! actions {
+    ($($name:literal => $handler:expr,)*) => {
+        /// Answers one call: the whole body of a success.
+        pub async fn dispatch(context: &RequestContext, form: &Form) -> Result<String, QueryError> {
+            match form.action()? {
+                $($name => Box::pin($handler(Call { context, form, action: $name })).await,)*
+                _ => Err(form.unknown_action()),
+            }
+        }
+
+        /// Every action that is served, for tests and documentation.
+        pub const ACTIONS: &[&str] = &[$($name),*];
+    };
+}
+
+actions! {
+    "CreateUser" => users::create,
+    "GetUser" => users::get,
+    "ListUsers" => users::list,
+    "UpdateUser" => users::update,
+    "DeleteUser" => users::delete,
+    "TagUser" => tags::tag::<User>,
+    "UntagUser" => tags::untag::<User>,
+    "ListUserTags" => tags::list::<User>,
+    "PutUserPermissionsBoundary" => tags::put_boundary::<User>,
+    "DeleteUserPermissionsBoundary" => tags::delete_boundary::<User>,
+    "CreateAccessKey" => access_keys::create,
+    "ListAccessKeys" => access_keys::list,
+    "UpdateAccessKey" => access_keys::update,
+    "DeleteAccessKey" => access_keys::delete,
+    "GetAccessKeyLastUsed" => access_keys::last_used,
+    "PutUserPolicy" => holder::put_policy::<User>,
+    "GetUserPolicy" => holder::get_policy::<User>,
+    "ListUserPolicies" => holder::list_policies::<User>,
+    "DeleteUserPolicy" => holder::delete_policy::<User>,
+    "AttachUserPolicy" => holder::attach_policy::<User>,
+    "DetachUserPolicy" => holder::detach_policy::<User>,
+    "ListAttachedUserPolicies" => holder::list_attached::<User>,
+    "CreateGroup" => groups::create,
+    "GetGroup" => groups::get,
+    "ListGroups" => groups::list,
+    "UpdateGroup" => groups::update,
+    "DeleteGroup" => groups::delete,
+    "AddUserToGroup" => groups::add_user,
+    "RemoveUserFromGroup" => groups::remove_user,
+    "ListGroupsForUser" => groups::list_for_user,
+    "PutGroupPolicy" => holder::put_policy::<Group>,
+    "GetGroupPolicy" => holder::get_policy::<Group>,
+    "ListGroupPolicies" => holder::list_policies::<Group>,
+    "DeleteGroupPolicy" => holder::delete_policy::<Group>,
+    "AttachGroupPolicy" => holder::attach_policy::<Group>,
+    "DetachGroupPolicy" => holder::detach_policy::<Group>,
+    "ListAttachedGroupPolicies" => holder::list_attached::<Group>,
+    "CreateRole" => roles::create,
+    "GetRole" => roles::get,
+    "ListRoles" => roles::list,
+    "UpdateRole" => roles::update,
+    "UpdateRoleDescription" => roles::update_description,
+    "UpdateAssumeRolePolicy" => roles::update_trust,
+    "DeleteRole" => roles::delete,
+    "TagRole" => tags::tag::<Role>,
+    "UntagRole" => tags::untag::<Role>,
+    "ListRoleTags" => tags::list::<Role>,
+    "PutRolePermissionsBoundary" => tags::put_boundary::<Role>,
+    "DeleteRolePermissionsBoundary" => tags::delete_boundary::<Role>,
+    "PutRolePolicy" => holder::put_policy::<Role>,
+    "GetRolePolicy" => holder::get_policy::<Role>,
+    "ListRolePolicies" => holder::list_policies::<Role>,
+    "DeleteRolePolicy" => holder::delete_policy::<Role>,
+    "AttachRolePolicy" => holder::attach_policy::<Role>,
+    "DetachRolePolicy" => holder::detach_policy::<Role>,
+    "ListAttachedRolePolicies" => holder::list_attached::<Role>,
+    "CreateInstanceProfile" => profiles::create,
+    "GetInstanceProfile" => profiles::get,
+    "ListInstanceProfiles" => profiles::list,
+    "ListInstanceProfilesForRole" => profiles::list_for_role,
+    "AddRoleToInstanceProfile" => profiles::add_role,
+    "RemoveRoleFromInstanceProfile" => profiles::remove_role,
+    "DeleteInstanceProfile" => profiles::delete,
+    "TagInstanceProfile" => tags::tag::<InstanceProfile>,
+    "UntagInstanceProfile" => tags::untag::<InstanceProfile>,
+    "ListInstanceProfileTags" => tags::list::<InstanceProfile>,
+    "CreatePolicy" => policies::create,
+    "GetPolicy" => policies::get,
+    "ListPolicies" => policies::list,
+    "DeletePolicy" => policies::delete,
+    "CreatePolicyVersion" => policies::create_version,
+    "GetPolicyVersion" => policies::get_version,
+    "ListPolicyVersions" => policies::list_versions,
+    "DeletePolicyVersion" => policies::delete_version,
+    "SetDefaultPolicyVersion" => policies::set_default,
+    "ListEntitiesForPolicy" => usage::list_entities,
+    "TagPolicy" => tags::tag_policy,
+    "UntagPolicy" => tags::untag_policy,
+    "ListPolicyTags" => tags::list_policy_tags,
+    "GetAccountAuthorizationDetails" => details::get,
 }
 
 /// IAM's rules speak of errors in their own type; the answer has the wire's.

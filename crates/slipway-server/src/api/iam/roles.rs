@@ -1,47 +1,49 @@
 //! Roles and their trust policies.
 
-use slipway_auth::iam::{self, IamError, Role};
+use slipway_auth::iam::{self, IamError, InstanceProfile, Role};
 use slipway_auth::policy::Policy;
 use slipway_auth::{identity, token};
-use slipway_store::{ChangeSet, CommitError, Write};
 use slipway_wire::query::{Node, QueryError};
 
-use super::call::{ATTEMPTS, Call, commit_failed, contended, encoded, seconds};
-use super::holder::{self, authorized};
+use super::call::{ATTEMPTS, Call, contended, encoded, seconds};
+use super::entity::{self, authorized};
 use super::paging::{self, Page};
-use super::refused;
+use super::{refused, tags};
 use crate::clock::random;
-use crate::identities::records;
+use crate::identities::records::Versioned;
 
 pub(super) async fn create(call: Call<'_>) -> Result<String, QueryError> {
     let name = call.required("RoleName")?;
     let path = call.form.get("Path").unwrap_or("/");
     let trust = call.required("AssumeRolePolicyDocument")?;
-    iam::check_role_name(name).map_err(refused)?;
+    iam::check_new_role_name(name).map_err(refused)?;
     iam::check_path(path).map_err(refused)?;
     check_trust(trust)?;
+    let account = call.account().as_str();
+    let mut role = Role::new(account, path, name, token::role_id(random()), trust, call.now_ms());
+    settings(&call)?(&mut role);
+    role.tags = tags::read(call.form)?;
+    call.authorize_with(&role.arn, &entity::keys_of_creation(&call)?).await?;
+    let (boundary, guard) = tags::boundary(&call).await?;
+    role.permissions_boundary = boundary;
+    entity::insert(&call, &role, guard, IamError::role_exists(name)).await?;
+    Ok(call.answer(|result| result.element("Role", |node| write(node, &role))))
+}
+
+/// Description and longest session, as far as the call gives them.
+fn settings<'a>(call: &Call<'a>) -> Result<impl Fn(&mut Role) + use<'a>, QueryError> {
     let description = call.form.get("Description");
     iam::check_description(description.unwrap_or_default()).map_err(refused)?;
     let longest = call.form.integer("MaxSessionDuration")?;
     if let Some(seconds) = longest {
         iam::check_max_session_duration(seconds).map_err(refused)?;
     }
-    let tags = holder::tags(call.form)?;
-    let boundary = holder::boundary(call.form)?;
-    let account = call.account();
-    let arn = identity::role_arn(account.as_str(), path, name);
-    call.authorize_with(&arn, &holder::keys_of_creation(&tags, boundary.as_deref())).await?;
-    let mut role = Role::new(account.as_str(), path, name, token::role_id(random()), trust, call.now_ms());
-    role.description = description.map(str::to_owned);
-    role.max_session_duration = longest.unwrap_or(role.max_session_duration);
-    role.tags = tags;
-    role.permissions_boundary = boundary;
-    let document = records::document(records::role_key(account, name), &role, 0);
-    match call.commit(ChangeSet::new().with(Write::Insert(document)), &arn).await {
-        Ok(()) => Ok(call.answer(|result| result.element("Role", |node| write(node, &role)))),
-        Err(CommitError::Exists { .. }) => Err(refused(IamError::role_exists(name))),
-        Err(error) => Err(commit_failed(error)),
-    }
+    Ok(move |role: &mut Role| {
+        if let Some(text) = description {
+            role.description = Some(text.to_owned());
+        }
+        role.max_session_duration = longest.unwrap_or(role.max_session_duration);
+    })
 }
 
 pub(super) async fn get(call: Call<'_>) -> Result<String, QueryError> {
@@ -53,9 +55,9 @@ pub(super) async fn list(call: Call<'_>) -> Result<String, QueryError> {
     let page = Page::of(&call)?;
     let prefix = call.form.get("PathPrefix").unwrap_or("/");
     call.authorize(&identity::role_arn(call.account().as_str(), prefix, "")).await?;
-    let (roles, marker) = holder::list_page::<Role>(&call, &page, |role| &role.path).await?;
+    let (roles, marker) = entity::list_page::<Role>(&call, &page).await?;
     Ok(call.answer(|result| {
-        result.list("Roles", roles, |member, (_, role)| write(member, &role));
+        result.list("Roles", &roles, write);
         paging::close(result, marker.as_deref());
     }))
 }
@@ -63,17 +65,40 @@ pub(super) async fn list(call: Call<'_>) -> Result<String, QueryError> {
 pub(super) async fn delete(call: Call<'_>) -> Result<String, QueryError> {
     let name = call.required("RoleName")?;
     for _ in 0..ATTEMPTS {
-        let found = authorized::<Role>(&call, name).await?;
-        found.value.check_deletable().map_err(refused)?;
-        let delete =
-            Write::Delete { key: records::role_key(call.account(), name), version: Some(found.version) };
-        match call.commit(ChangeSet::new().with(delete), &found.value.arn).await {
-            Ok(()) => return Ok(call.done()),
-            Err(CommitError::Conflict { .. }) => {}
-            Err(error) => return Err(commit_failed(error)),
+        let Versioned { value: role, version } = authorized::<Role>(&call, name).await?;
+        // A profile that takes the role after this changes the role's version.
+        if entity::all::<InstanceProfile>(&call).await?.iter().any(|profile| profile.holds(name)) {
+            return Err(refused(IamError::remove_roles_first()));
+        }
+        role.check_deletable().map_err(refused)?;
+        if entity::remove(&call, &role, version).await? {
+            return Ok(call.done());
         }
     }
     Err(contended())
+}
+
+pub(super) async fn update(call: Call<'_>) -> Result<String, QueryError> {
+    let apply = settings(&call)?;
+    let set = |role: &mut Role| {
+        apply(role);
+        Ok(())
+    };
+    entity::change::<Role>(&call, set).await?;
+    Ok(call.answer(|_| {}))
+}
+
+/// The older form of UpdateRole, which answers with the role.
+pub(super) async fn update_description(call: Call<'_>) -> Result<String, QueryError> {
+    call.required("Description")?;
+    let apply = settings(&call)?;
+    let set = |role: &mut Role| {
+        apply(role);
+        Ok(())
+    };
+    entity::change::<Role>(&call, set).await?;
+    let role = entity::existing::<Role>(&call, call.required("RoleName")?).await?.value;
+    Ok(call.answer(|result| result.element("Role", |node| write(node, &role))))
 }
 
 pub(super) async fn update_trust(call: Call<'_>) -> Result<String, QueryError> {
@@ -83,7 +108,7 @@ pub(super) async fn update_trust(call: Call<'_>) -> Result<String, QueryError> {
         trust.clone_into(&mut role.trust_policy);
         Ok(())
     };
-    holder::change::<Role>(&call, replace).await
+    entity::change::<Role>(&call, replace).await
 }
 
 fn check_trust(document: &str) -> Result<(), QueryError> {
@@ -91,7 +116,7 @@ fn check_trust(document: &str) -> Result<(), QueryError> {
     iam::check_trust_policy_size(document).map_err(refused)
 }
 
-fn write(node: &mut Node<'_>, role: &Role) {
+pub(super) fn write(node: &mut Node<'_>, role: &Role) {
     node.text("Path", &role.path);
     node.text("RoleName", &role.name);
     node.text("RoleId", &role.id);
@@ -100,5 +125,5 @@ fn write(node: &mut Node<'_>, role: &Role) {
     node.text("AssumeRolePolicyDocument", &encoded(&role.trust_policy));
     node.optional("Description", role.description.as_deref());
     node.integer("MaxSessionDuration", role.max_session_duration);
-    holder::write_extras(node, &role.tags, role.permissions_boundary.as_deref());
+    tags::write(node, &role.tags, role.permissions_boundary.as_deref());
 }

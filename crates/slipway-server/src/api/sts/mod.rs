@@ -3,11 +3,12 @@
 mod assume_role;
 
 use slipway_auth::iam::IamError;
-use slipway_auth::token::{SessionRandom, SessionToken, is_session_key_id};
+use slipway_auth::token::{SessionRandom, SessionToken, is_session_key_id, session_key_account};
 use slipway_wire::query::{self, Form, Node, QueryError, QueryErrorKind, STS_NAMESPACE};
 
 use crate::access::RequestContext;
 use crate::clock::random;
+use crate::identities::records;
 
 /// Seconds of a session of a user that names no duration.
 const USER_SESSION_DEFAULT: i64 = 43_200;
@@ -20,6 +21,7 @@ pub async fn dispatch(context: &RequestContext, form: &Form) -> Result<String, Q
         "GetCallerIdentity" => Ok(get_caller_identity(context)),
         "AssumeRole" => assume_role::assume_role(context, form).await,
         "GetSessionToken" => get_session_token(context, form),
+        "GetAccessKeyInfo" => get_access_key_info(context, form).await,
         _ => Err(form.unknown_action()),
     }
 }
@@ -32,6 +34,31 @@ fn get_caller_identity(context: &RequestContext) -> String {
         result.text("UserId", &principal.user_id());
         result.text("Account", &principal.account);
     })
+}
+
+/// The account of an access key, of any account and whether active or not.
+async fn get_access_key_info(context: &RequestContext, form: &Form) -> Result<String, QueryError> {
+    let id = form.required("AccessKeyId")?;
+    let length = (16..=128).contains(&id.len());
+    if !length || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        let rule =
+            r"Member must have length between 16 and 128 and satisfy regular expression pattern: [\w]*";
+        return Err(QueryError::validation("AccessKeyId", Some(id), rule));
+    }
+    context.authorize("sts:GetAccessKeyInfo", "*").await?;
+    let account = match session_key_account(id) {
+        Some(account) => Some(account),
+        None => records::access_key(context.control.store.as_ref(), id)
+            .await
+            .map_err(crate::error::internal)?
+            .map(|key| key.value.account),
+    };
+    let account = account.ok_or_else(|| {
+        QueryError::new(QueryErrorKind::ValidationError, format!("Access key {id} is not known."))
+    })?;
+    Ok(query::response("GetAccessKeyInfo", STS_NAMESPACE, &context.caller.request_id, |result| {
+        result.text("Account", &account);
+    }))
 }
 
 /// A session of the calling user, with all its permissions. Needs no permission, as in AWS.
