@@ -368,7 +368,7 @@ def test_bodies_and_answers_are_cbor(wire):
         (b"\xbf" + cbor("applicationName") + b"\x7f" + cbor("a"), "ends too early"),
         (b"\xa1" + cbor("x") + b"\x9b\xff\xff\xff\xff\xff\xff\xff\xff", "ends too early"),
         (b"\xa1" + cbor("x") + b"\x81" * 500_000, "nested too deeply"),
-        (b"\xa1" + cbor("tags") + b"\x9f" + b"\xa0" * 900_000 + b"\xff", "too many data items"),
+        (b"\xa1" + cbor("tags") + b"\x9f" + b"\xa0" * 900_000 + b"\xff", "too many values"),
         (b"\xa2" + 2 * (cbor("applicationName") + cbor("a")), "`applicationName` is given twice"),
         (b'{"applicationName":"a"}', "too early"),
         (b"\xa0\xa0", "trailing bytes"),

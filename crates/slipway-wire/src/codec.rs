@@ -5,6 +5,11 @@ use serde::de::DeserializeOwned;
 
 use crate::{ApiError, Cbor, ErrorKind, Json};
 
+/// Values of one body; a list or an object counts twice. Lists of ten thousand small objects fit, and are the
+/// operations' to refuse. Empty objects are short on the wire and long in memory: without a limit a body of one megabyte
+/// takes a hundred and fifty.
+pub(crate) const MOST_VALUES: usize = 100_000;
+
 /// A wire format for structures. Both formats of D-06 carry the same generated types.
 pub trait Codec {
     /// The media type of bodies.

@@ -17,6 +17,7 @@ impl Codec for Json {
 
     fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
         let body = if body.iter().all(u8::is_ascii_whitespace) { b"{}" } else { body };
+        check_number_of_values(body)?;
         let mut deserializer = serde_json::Deserializer::from_slice(body);
         let value = serde_path_to_error::deserialize(&mut deserializer)
             .map_err(|error| refused(&member(error.path()), error.inner()))?;
@@ -33,6 +34,31 @@ impl Codec for Json {
             .to_string()
             .into_bytes()
     }
+}
+
+/// Refuses bodies of too many values before anything is made of them.
+fn check_number_of_values(body: &[u8]) -> Result<(), ApiError> {
+    if body.len() <= codec::MOST_VALUES {
+        return Ok(());
+    }
+    let (mut values, mut in_string, mut escaped) = (0, false, false);
+    let (mut line, mut line_start) = (1, 0);
+    for (at, byte) in body.iter().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = in_string,
+            b'"' => in_string = !in_string,
+            b'\n' => (line, line_start) = (line + 1, at + 1),
+            // A value follows each of these.
+            b'[' | b'{' | b',' | b':' if !in_string => values += 1,
+            _ => {}
+        }
+        if values > codec::MOST_VALUES {
+            let message = format!("the body: too many values (line {line}, column {})", at + 1 - line_start);
+            return Err(ApiError::new(ErrorKind::SerializationException, message));
+        }
+    }
+    Ok(())
 }
 
 /// The member that a path leads to, `revision.s3Location.bucket` or `tags[1].Key`; empty for the body itself.

@@ -284,9 +284,9 @@ fn claims_are_held_against_the_bytes_that_there_are() {
     }
 }
 
-/// A million empty objects are a megabyte here, and would be a hundred in memory.
+/// A million empty objects are a megabyte here, and would be hundreds in memory.
 #[test]
-fn there_is_a_limit_to_the_number_of_items() {
+fn there_is_a_limit_to_the_number_of_values() {
     let many = |count: usize| {
         let mut list = b"\x9f".to_vec();
         list.extend(b"\xa0".repeat(count));
@@ -298,7 +298,7 @@ fn there_is_a_limit_to_the_number_of_items() {
     assert_eq!(output.tags.map(|tags| tags.len()), Some(10_000));
     for name in ["Tags", "unknown"] {
         let message = refusal::<ListTagsForResourceOutput>(member(name, &many(1_000_000)));
-        assert!(message.contains(": not valid CBOR: too many data items (byte "), "{message}");
+        assert!(message.contains(": not valid CBOR: too many values (byte "), "{message}");
     }
     let chunks = [&b"\x7f"[..], &b"\x60".repeat(1_000_000), b"\xff"].concat();
     refusal::<CreateDeploymentInput>(member("description", &chunks));

@@ -2,7 +2,7 @@
 
 use slipway_wire::codec::Codec as _;
 use slipway_wire::codedeploy::{
-    ApplicationInfo, CreateApplicationInput, CreateDeploymentConfigInput, CreateDeploymentInput,
+    self, ApplicationInfo, CreateApplicationInput, CreateDeploymentConfigInput, CreateDeploymentInput,
     ListDeploymentTargetsInput, ListDeploymentsInput, MinimumHealthyHosts, MinimumHealthyHostsType,
     StopDeploymentInput, TagResourceOutput,
 };
@@ -212,6 +212,18 @@ fn deep_nesting_is_refused_without_deep_recursion() {
         format!(r#"{{"unknown": {}{}}}"#, deep("[", 1000), deep("]", 1000)),
     ] {
         refusal::<CreateDeploymentInput>(body);
+    }
+}
+
+#[test]
+fn there_is_a_limit_to_the_number_of_values() {
+    let body = |element: &str, count: usize| format!("{{\"tags\":\n[{}]}}", vec![element; count].join(","));
+    let tag = r#"{"Key": "[{,:\"[{,:\\", "Value": "b", "Type": "c"}"#;
+    let input: codedeploy::AddTagsToOnPremisesInstancesInput = decoded(&body(tag, 10_000));
+    assert_eq!(input.tags.map(|tags| tags.len()), Some(10_000));
+    for element in ["{}", "[]", "0"] {
+        let message = refusal::<codedeploy::AddTagsToOnPremisesInstancesInput>(body(element, 200_000));
+        assert!(message.starts_with("the body: too many values (line 2, column "), "{message}");
     }
 }
 

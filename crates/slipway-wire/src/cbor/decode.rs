@@ -2,7 +2,7 @@
 //!
 //! A body is small (the server reads 1 MiB), but CBOR can claim much in little: lists of 2^63 elements, ten thousand
 //! lists inside each other, a million empty objects. Claims are held against the bytes that there are, nesting and the
-//! number of data items against limits, so that memory stays in proportion to the body.
+//! number of values against limits, so that memory stays in proportion to the body.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -13,13 +13,11 @@ use serde::forward_to_deserialize_any;
 
 use super::Error;
 use super::head::{Head, Length};
+use crate::codec::MOST_VALUES;
 use crate::{timestamp, words};
 
 /// Lists, objects and tags inside each other: as many as the JSON codec takes.
 const DEEPEST: usize = 127;
-
-/// Data items of one body. Lists of ten thousand elements fit, and are the operations' to refuse.
-const MOST_ITEMS: usize = 200_000;
 
 /// The tag of points in time, in seconds since 1970.
 const EPOCH_SECONDS: u64 = 1;
@@ -31,7 +29,7 @@ pub(super) struct Decoder<'de> {
     /// Where the last head was: the place of whatever goes wrong.
     last: usize,
     depth: usize,
-    items: usize,
+    values: usize,
     /// The way to the value that is being read. Left as it is when that fails.
     path: Vec<Step<'de>>,
 }
@@ -43,7 +41,7 @@ enum Step<'de> {
 
 impl<'de> Decoder<'de> {
     pub(super) fn new(input: &'de [u8]) -> Self {
-        Self { input, at: 0, last: 0, depth: 0, items: 0, path: Vec::new() }
+        Self { input, at: 0, last: 0, depth: 0, values: 0, path: Vec::new() }
     }
 
     /// Nothing follows the one item that a body is.
@@ -87,11 +85,11 @@ impl<'de> Decoder<'de> {
     fn head(&mut self) -> Result<Head, Error> {
         self.last = self.at;
         let (head, length) = Head::read(&self.input[self.at..])?;
-        self.items += 1;
-        if self.items > MOST_ITEMS {
-            return Err(Error::Invalid("too many data items"));
-        }
         self.at += length;
+        self.values += if matches!(head, Head::Array(_) | Head::Map(_)) { 2 } else { 1 };
+        if self.values > MOST_VALUES {
+            return Err(Error::Invalid("too many values"));
+        }
         Ok(head)
     }
 
