@@ -14,7 +14,7 @@ use support::{START, Server, codedeploy, config, iam, key_of, sts};
 type Dir = Arc<tempfile::TempDir>;
 
 fn directory() -> Dir {
-    Arc::new(tempfile::tempdir().unwrap())
+    Arc::new(tempfile::tempdir().expect("a directory"))
 }
 
 async fn start_in(dir: &Dir, flags: &[(&str, &str)]) -> Server {
@@ -28,14 +28,14 @@ fn records(data_dir: &Path, event: &str) -> Vec<Value> {
         found.push(record);
         true
     })
-    .unwrap();
+    .expect("the trail");
     found
 }
 
 fn everything(data_dir: &Path) -> String {
     let mut text = String::new();
-    for entry in std::fs::read_dir(data_dir.join("audit")).unwrap() {
-        text += &std::fs::read_to_string(entry.unwrap().path()).unwrap();
+    for entry in std::fs::read_dir(data_dir.join("audit")).expect("the trail") {
+        text += &std::fs::read_to_string(entry.expect("the trail").path()).expect("the trail");
     }
     text
 }
