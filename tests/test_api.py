@@ -176,7 +176,6 @@ REFUSALS = [
     ("CreateDeployment", {**DEPLOY, "description": "x" * 1025}, "DescriptionTooLongException", "1024"),
     ("CreateDeployment", {**DEPLOY, "fileExistsBehavior": "ASK"}, "InvalidFileExistsBehaviorException", "ASK"),
     ("CreateDeployment", {**DEPLOY, "targetInstances": {"autoScalingGroups": ["a"]}}, "InvalidTargetInstancesException", "blue/green"),
-    ("CreateDeployment", {**DEPLOY, "updateOutdatedInstancesOnly": True}, "InvalidUpdateOutdatedInstancesOnlyValueException", "updateOutdatedInstancesOnly"),
     ("CreateDeployment", {**DEPLOY, "deploymentMode": "TURBO"}, "InvalidInputException", "TURBO"),
     ("CreateDeployment", {**DEPLOY, "revision": {"revisionType": "AppSpecContent", "appSpecContent": {"content": "{}"}}}, "InvalidRevisionException", "AppSpecContent"),
     ("CreateDeployment", {**DEPLOY, "deploymentGroupName": "busy"}, "DeploymentLimitExceededException", "busy"),

@@ -1,5 +1,7 @@
 """Deployment configurations of one's own (CF-100..CF-139)."""
 
+import json
+
 import pytest
 from botocore.exceptions import ClientError
 
@@ -193,7 +195,8 @@ def test_the_guides_commands_work_as_printed(client):
         aws(*create, "Canary25", "--traffic-routing-config", 'type="TimeBasedCanary",timeBasedCanary={canaryPercentage=25,canaryInterval=45}', "--compute-platform", platform)
         aws("deploy", "delete-deployment-config", "--deployment-config-name", "Canary25")
     assert client.get_deployment_config(deploymentConfigName="ThreeQuartersHealthy")["deploymentConfigInfo"]["minimumHealthyHosts"] == {"type": "FLEET_PERCENT", "value": 75}
-    zonal = aws(*create, "Zonal", "--minimum-healthy-hosts", "type=HOST_COUNT,value=300", "--zonal-config",
-                '{"monitorDurationInSeconds":3600,"minimumHealthyHostsPerZone":{"type":"HOST_COUNT","value":50}}', check=False)
-    assert zonal.returncode != 0 and "InvalidZonalDeploymentConfigurationException" in zonal.stderr
+    zonal = {"monitorDurationInSeconds": 3600, "minimumHealthyHostsPerZone": {"type": "HOST_COUNT", "value": 50}}
+    aws(*create, "300Total50PerAZ", "--minimum-healthy-hosts", "type=HOST_COUNT,value=300", "--zonal-config", json.dumps(zonal))
+    assert client.get_deployment_config(deploymentConfigName="300Total50PerAZ")["deploymentConfigInfo"]["zonalConfig"] == zonal
+    aws("deploy", "delete-deployment-config", "--deployment-config-name", "300Total50PerAZ")
     aws("deploy", "delete-deployment-config", "--deployment-config-name", "ThreeQuartersHealthy")

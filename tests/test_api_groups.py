@@ -396,8 +396,6 @@ UNHONOURED = [
     ({}, {"overrideAlarmConfiguration": alarms("x")}, "InvalidAlarmConfigException", "alarms"),
     ({}, {"overrideAlarmConfiguration": alarms()}, "InvalidAlarmConfigException", "at least one"),
     ({}, {"overrideAlarmConfiguration": alarms(*(str(n) for n in range(11)))}, "AlarmsLimitExceededException", "10"),
-    ({"autoRollbackConfiguration": {"enabled": True, "events": ["DEPLOYMENT_FAILURE"]}}, {}, "InvalidAutoRollbackConfigException", "autoRollbackConfiguration"),
-    ({}, {"autoRollbackConfiguration": {"enabled": True, "events": ["DEPLOYMENT_FAILURE"]}}, "InvalidAutoRollbackConfigException", "autoRollbackConfiguration"),
     ({}, {"ec2DeploymentOptions": {"autoScalingGroupProcessesToSuspend": ["Terminate"]}}, "InvalidAutoScalingGroupProcessToSuspendException", "ec2DeploymentOptions"),
 ]
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
+use crate::zones::ZonalConfig;
 
 /// Destination of a deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -110,6 +111,9 @@ pub struct DeploymentConfig {
     pub minimum_healthy_hosts: Option<MinimumHealthyHosts>,
     /// Lambda and ECS only.
     pub traffic_routing: Option<TrafficRouting>,
+    /// Server only: one zone after the other (CF-050).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zonal: Option<ZonalConfig>,
     /// When it was created; the epoch for predefined ones.
     pub created: Timestamp,
 }
@@ -172,6 +176,7 @@ impl DeploymentConfig {
             platform,
             minimum_healthy_hosts: hosts,
             traffic_routing: traffic,
+            zonal: None,
             created: Timestamp(0),
         })
     }

@@ -2,6 +2,7 @@
 
 use slipway_model::Timestamp;
 use slipway_model::config::{ComputePlatform, DeploymentConfig, MinimumHealthyHosts, TrafficRouting};
+use slipway_model::zones::ZonalConfig;
 use slipway_wire::codedeploy as wire;
 use slipway_wire::{ApiError, ErrorKind};
 
@@ -18,13 +19,16 @@ pub(super) fn read(
     created: Timestamp,
 ) -> Result<DeploymentConfig, ApiError> {
     let platform = applications::platform(input.compute_platform.as_deref())?;
+    let zonal = match platform {
+        ComputePlatform::Server => zones(input.zonal_config.as_ref())?,
+        ComputePlatform::Lambda | ComputePlatform::ECS => None,
+    };
     let (minimum_healthy_hosts, traffic_routing) = match platform {
         ComputePlatform::Server => {
             if input.traffic_routing_config.is_some() {
                 return bad_routing("trafficRoutingConfig is for the compute platforms Lambda and ECS.");
             }
             let minimum = minimum_healthy_hosts(input.minimum_healthy_hosts.as_ref())?;
-            check_zones(input.zonal_config.as_ref())?;
             (Some(minimum), None)
         }
         ComputePlatform::Lambda | ComputePlatform::ECS => {
@@ -43,6 +47,7 @@ pub(super) fn read(
         platform,
         minimum_healthy_hosts,
         traffic_routing,
+        zonal,
         created,
     })
 }
@@ -80,29 +85,36 @@ fn minimum_healthy_hosts(given: Option<&wire::MinimumHealthyHosts>) -> Result<Mi
     }
 }
 
-/// CF-050, CF-051, CF-063. What is valid is refused too, as long as deployments do not go zone by zone.
-fn check_zones(given: Option<&wire::ZonalConfig>) -> Result<(), ApiError> {
-    let Some(given) = given else { return Ok(()) };
-    let durations = [
-        ("monitorDurationInSeconds", given.monitor_duration_in_seconds),
-        ("firstZoneMonitorDurationInSeconds", given.first_zone_monitor_duration_in_seconds),
-    ];
-    if let Some((member, Some(seconds))) =
-        durations.into_iter().find(|(_, seconds)| seconds.is_some_and(|seconds| seconds < 0))
-    {
-        return bad_zones(format!("{member} {seconds} is negative."));
-    }
-    if let Some(minimum) = &given.minimum_healthy_hosts_per_zone {
-        match (minimum.r#type.as_deref(), minimum.value) {
-            (Some("HOST_COUNT"), Some(0..)) | (Some("FLEET_PERCENT"), Some(0..=99)) => {}
+/// CF-050, CF-051, CF-063.
+fn zones(given: Option<&wire::ZonalConfig>) -> Result<Option<ZonalConfig>, ApiError> {
+    let Some(given) = given else { return Ok(None) };
+    let seconds = |member: &str, seconds: Option<i64>| match seconds.map(u32::try_from) {
+        None => Ok(None),
+        Some(Ok(seconds)) => Ok(Some(seconds)),
+        Some(Err(_)) => bad_zones(format!("{member} must be from 0 to {} seconds.", u32::MAX)),
+    };
+    let minimum_per_zone = match &given.minimum_healthy_hosts_per_zone {
+        None => None,
+        Some(minimum) => match (minimum.r#type.as_deref(), minimum.value.map(u32::try_from)) {
+            (Some("HOST_COUNT"), Some(Ok(count))) => Some(MinimumHealthyHosts::HostCount(count)),
+            (Some("FLEET_PERCENT"), Some(Ok(percent @ 0..=99))) => {
+                Some(MinimumHealthyHosts::FleetPercent(percent))
+            }
             _ => {
                 return bad_zones(
                     "minimumHealthyHostsPerZone must be of type HOST_COUNT with a value from 0, or FLEET_PERCENT with a value from 0 to 99.",
                 );
             }
-        }
-    }
-    bad_zones("zonalConfig is not available in this version of Slipway; leave it out.")
+        },
+    };
+    Ok(Some(ZonalConfig {
+        monitor_seconds: seconds("monitorDurationInSeconds", given.monitor_duration_in_seconds)?,
+        first_zone_monitor_seconds: seconds(
+            "firstZoneMonitorDurationInSeconds",
+            given.first_zone_monitor_duration_in_seconds,
+        )?,
+        minimum_per_zone,
+    }))
 }
 
 /// CF-122..CF-132.

@@ -231,6 +231,15 @@ fn to_wire(config: &DeploymentConfig) -> wire::DeploymentConfigInfo {
                 }),
             },
         }),
-        zonal_config: None,
+        zonal_config: config.zonal.map(|zonal| wire::ZonalConfig {
+            monitor_duration_in_seconds: zonal.monitor_seconds.map(i64::from),
+            first_zone_monitor_duration_in_seconds: zonal.first_zone_monitor_seconds.map(i64::from),
+            minimum_healthy_hosts_per_zone: zonal.minimum_per_zone.map(|minimum| {
+                wire::MinimumHealthyHostsPerZone {
+                    r#type: Some(minimum.wire_type().to_owned()),
+                    value: Some(count(minimum.value())),
+                }
+            }),
+        }),
     }
 }

@@ -2,6 +2,7 @@
 
 use slipway_auth::resource::Call;
 use slipway_engine::deployment::DeploymentEvent;
+use slipway_engine::work::create;
 use slipway_model::config::ComputePlatform;
 use slipway_model::deployment::{Course, DeploymentRecord};
 use slipway_model::resources::{
@@ -10,7 +11,7 @@ use slipway_model::resources::{
 use slipway_model::revision::{FileExistsBehavior, Revision};
 use slipway_model::status::DeploymentStatus;
 use slipway_model::{DeploymentId, Timestamp};
-use slipway_store::{ChangeSet, CommitError, DeploymentQuery, DeploymentRow, Kind, Notice, WakeupKey, Write};
+use slipway_store::{ChangeSet, CommitError, DeploymentQuery, DeploymentRow, Kind, Write};
 use slipway_wire::codedeploy as wire;
 use slipway_wire::{ApiError, ErrorKind};
 
@@ -18,12 +19,15 @@ use super::common::{
     BATCH, PAGE, Stored, application_name, batch, deployment_id, document, group_name, required,
 };
 use super::locations::{self, Inline};
-use super::{configs, convert, group_rules, group_settings, group_wire, honour, renames, revisions};
+use super::{configs, convert, group_rules, group_settings, group_wire, honour, lineage, renames, revisions};
 use crate::access::RequestContext;
 use crate::clock::random;
 use crate::error::{self, api};
 use crate::work::Site as _;
-use crate::work::deployment::{DeploymentStepError, machine_of, new_machine, record_of, step};
+use crate::work::deployment::{DeploymentStepError, machine_of, record_of, step};
+
+/// The strategy by which hosts that joined during a deployment are updated after it (CF-300).
+const UPDATE: &str = "UPDATE";
 
 pub(super) async fn create(
     context: &RequestContext,
@@ -64,10 +68,20 @@ pub(super) async fn create(
     let given_alarms = input.override_alarm_configuration.as_ref();
     let override_alarms = given_alarms.map(|given| group_settings::read_alarms(given, quotas)).transpose()?;
     let alarms = override_alarms.as_ref().or(group.value.settings.alarms.as_ref());
-    honour::check(application.value.platform, &group.value, alarms, auto_rollback.as_ref())?;
+    honour::check(application.value.platform, &group.value, alarms)?;
     let minimum = config.minimum_healthy_hosts.ok_or_else(|| {
         error::internal(format_args!("deployment configuration {} has no minimum", config.name))
     })?;
+    if config.zonal.is_some() && context.control.settings.strict {
+        // CF-059: on AWS zones are for EC2 instances.
+        return api(
+            ErrorKind::InvalidInputException,
+            format!(
+                "Deployment configuration {} goes zone by zone, which is for EC2 instances; compat is strict.",
+                config.name
+            ),
+        );
+    }
     let record = DeploymentRecord {
         id: DeploymentId::from_random(random()),
         scope: context.caller.scope.clone(),
@@ -83,12 +97,16 @@ pub(super) async fn create(
         creator: "user".to_owned(),
         created: context.now(),
         ignore_application_stop_failures: input.ignore_application_stop_failures.unwrap_or(false),
-        update_outdated_instances_only: false,
+        update_outdated_instances_only: input.update_outdated_instances_only.unwrap_or(false),
         file_exists_behavior,
         on_premises: group.value.on_premises.clone(),
         auto_rollback,
         override_alarms,
-        course: Course::default(),
+        course: Course {
+            zonal: config.zonal,
+            update_outdated_afterwards: group.value.outdated_instances_strategy == UPDATE,
+            ..Course::default()
+        },
         service_role_arn: group.value.service_role_arn.clone(),
         max_instances: quotas.instances_per_deployment,
         pick_up_limit_ms: i64::from(quotas.pick_up_minutes) * 60_000,
@@ -106,30 +124,20 @@ async fn insert(
     mut history: Stored<GroupHistory>,
     record: DeploymentRecord,
 ) -> Result<wire::CreateDeploymentOutput, ApiError> {
-    let machine = new_machine(&record, context.control.pacing());
-    let row = DeploymentRow {
+    let past = PastDeployment {
         id: record.id.clone(),
-        scope: record.scope.clone(),
-        application_id: record.application_id.clone(),
-        group_id: record.group_id.clone(),
-        status: machine.status(),
+        status: DeploymentStatus::Created,
         created: record.created,
-        record: to_json(&record),
-        machine: to_json(&machine),
-        version: 0,
+        ended: None,
     };
-    let past =
-        PastDeployment { id: record.id.clone(), status: row.status, created: record.created, ended: None };
     let mut tries = 0;
     loop {
-        let mut change = ChangeSet::new()
-            .with(Write::Require { key: group.key.clone(), version: group.version })
-            .with(Write::InsertDeployment(Box::new(row.clone())))
-            .with(Write::Wake { key: WakeupKey::Deployment(record.id.clone()), due: record.created });
+        let mut change =
+            ChangeSet::new().with(Write::Require { key: group.key.clone(), version: group.version });
+        create::deployment(&mut change, &record, context.control.pacing());
         history.value.last_attempted = Some(past.clone());
         change.push(Write::Replace(document(history.key.clone(), &history.value, history.version)));
         change.push(use_of_revision(context, application, &record).await?);
-        change.notify(Notice::DeploymentChanged(record.id.clone()));
         match context.control.store.commit(change).await {
             Ok(()) => return Ok(wire::CreateDeploymentOutput { deployment_id: Some(record.id.to_string()) }),
             Err(CommitError::GroupBusy { active }) => {
@@ -207,12 +215,6 @@ fn refuse_later_features(input: &wire::CreateDeploymentInput) -> Result<(), ApiE
         return api(
             ErrorKind::InvalidTargetInstancesException,
             "targetInstances is for blue/green deployments; this deployment group deploys in place.",
-        );
-    }
-    if input.update_outdated_instances_only == Some(true) {
-        return later(
-            ErrorKind::InvalidUpdateOutdatedInstancesOnlyValueException,
-            "updateOutdatedInstancesOnly true",
         );
     }
     if input.ec2_deployment_options.is_some() {
@@ -310,7 +312,7 @@ pub(super) async fn get(
 ) -> Result<wire::GetDeploymentOutput, ApiError> {
     let id = deployment_id(input.deployment_id.as_deref())?;
     let (row, record) = load(context, "GetDeployment", &id).await?;
-    Ok(wire::GetDeploymentOutput { deployment_info: Some(to_wire(&row, record)?) })
+    Ok(wire::GetDeploymentOutput { deployment_info: Some(to_wire(context, &row, record).await?) })
 }
 
 /// Deployments that there are; an id that there is not is left out, since the model has no error for it (DP-101).
@@ -337,12 +339,21 @@ pub(super) async fn batch_get(
         groups.push(("*", "*"));
     }
     context.permit(Call { groups: &groups, ..context.call("BatchGetDeployments") }).await?;
-    let infos = found.into_iter().map(|(row, record)| to_wire(&row, record)).collect::<Result<_, _>>()?;
+    let mut infos = Vec::with_capacity(found.len());
+    for (row, record) in found {
+        infos.push(to_wire(context, &row, record).await?);
+    }
     Ok(wire::BatchGetDeploymentsOutput { deployments_info: Some(infos) })
 }
 
-fn to_wire(row: &DeploymentRow, record: DeploymentRecord) -> Result<wire::DeploymentInfo, ApiError> {
+async fn to_wire(
+    context: &RequestContext,
+    row: &DeploymentRow,
+    record: DeploymentRecord,
+) -> Result<wire::DeploymentInfo, ApiError> {
     let machine = machine_of(row).map_err(error::internal)?;
+    let rollback_info = lineage::rollback_info(&record, &machine);
+    let related_deployments = lineage::related(context, &record, &machine).await?;
     let counters = machine.counters();
     let error_information = machine.error().map(|e| wire::ErrorInformation {
         code: Some(e.code.as_str().to_owned()),
@@ -373,6 +384,8 @@ fn to_wire(row: &DeploymentRow, record: DeploymentRecord) -> Result<wire::Deploy
         ignore_application_stop_failures: Some(record.ignore_application_stop_failures),
         auto_rollback_configuration: record.auto_rollback.as_ref().map(convert::auto_rollback_to_wire),
         update_outdated_instances_only: Some(record.update_outdated_instances_only),
+        rollback_info,
+        related_deployments,
         deployment_style: Some(convert::in_place_style()),
         instance_termination_wait_time_started: Some(false),
         file_exists_behavior: Some(record.file_exists_behavior.as_str().to_owned()),
@@ -480,12 +493,6 @@ pub(super) async fn stop(
 ) -> Result<wire::StopDeploymentOutput, ApiError> {
     let id = deployment_id(input.deployment_id.as_deref())?;
     let (row, _) = load(context, "StopDeployment", &id).await?;
-    if input.auto_rollback_enabled == Some(true) {
-        return api(
-            ErrorKind::UnsupportedActionForDeploymentTypeException,
-            "Stopping with a rollback is not available in this version of Slipway: stop without it, and deploy the earlier revision again.",
-        );
-    }
     match row.status {
         DeploymentStatus::Stopped => return Ok(stopped()),
         DeploymentStatus::Succeeded | DeploymentStatus::Failed => {
@@ -523,8 +530,4 @@ fn stopped() -> wire::StopDeploymentOutput {
         status: Some("Succeeded".to_owned()),
         status_message: Some("The deployment is stopped; no more events will run.".to_owned()),
     }
-}
-
-fn to_json<T: serde::Serialize>(value: &T) -> String {
-    serde_json::to_string(value).expect("stored values are plain data and always have a JSON form")
 }

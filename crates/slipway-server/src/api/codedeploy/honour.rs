@@ -2,7 +2,6 @@
 //! that would ignore it; docs/compatibility.md lists it.
 
 use slipway_model::config::ComputePlatform;
-use slipway_model::deployment::AutoRollback;
 use slipway_model::group::{AlarmConfiguration, DeploymentOption, DeploymentType};
 use slipway_model::resources::DeploymentGroup;
 use slipway_wire::{ApiError, ErrorKind};
@@ -14,7 +13,6 @@ pub(super) fn check(
     platform: ComputePlatform,
     group: &DeploymentGroup,
     alarms: Option<&AlarmConfiguration>,
-    rollback: Option<&AutoRollback>,
 ) -> Result<(), ApiError> {
     if platform != ComputePlatform::Server {
         return api(
@@ -71,13 +69,6 @@ pub(super) fn check(
             ErrorKind::InvalidAlarmConfigException,
             "or this deployment has alarms",
             "Give overrideAlarmConfiguration with enabled false.",
-        );
-    }
-    if rollback.is_some_and(|rollback| rollback.enabled) {
-        return refuse(
-            ErrorKind::InvalidAutoRollbackConfigException,
-            "or this deployment has automatic rollback",
-            "Give autoRollbackConfiguration with enabled false.",
         );
     }
     Ok(())

@@ -8,11 +8,12 @@
 //! | `revisions`, `revision_list`, `locations`, `github` | registered revisions, where revisions are, connections to get them |
 //! | `instances` | on-premises instances |
 //! | `deployments`, `honour`, `targets`, `controls` | deployments, what they cannot honour, what they do to each host, what running ones are told |
-//! | `common`, `convert` | names, page tokens, stored documents; between the wire's shapes and the model's |
+//! | `common`, `convert`, `conditions` | names, page tokens, stored documents; between the wire's shapes and the model's; what policies may ask about tags |
 
 mod applications;
 mod claims;
 mod common;
+mod conditions;
 mod config_rules;
 mod configs;
 mod controls;
@@ -26,6 +27,7 @@ mod group_wire;
 mod groups;
 mod honour;
 mod instances;
+mod lineage;
 mod load_balancers;
 mod locations;
 mod renames;
