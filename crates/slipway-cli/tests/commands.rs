@@ -159,7 +159,7 @@ fn a_bundle_that_cannot_be_deployed_is_not_uploaded() {
     let run = push(&plane, &source);
     run.fails(1, "Nothing was uploaded");
     assert!(
-        run.stderr.contains(&format!("{appspec}:8:1: error: the bundle has no script \"go.sh\"\n")),
+        run.stderr.contains(&format!("{appspec}:8:7: error: the bundle has no script \"go.sh\"\n")),
         "{}",
         run.stderr
     );
@@ -259,13 +259,64 @@ fn a_control_plane_that_is_not_there_is_told_with_its_address() {
 fn a_bundle_is_validated_without_a_control_plane() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().to_str().unwrap();
-    slipway(&["deploy", "validate", path], &[]).fails(2, "appspec.yml was not found");
+    slipway(&["deploy", "validate", &format!("{path}/gone")], &[]).fails(2, "cannot read ");
+    let none = slipway(&["deploy", "validate", path], &[]);
+    assert_eq!(none.code, 1, "{}", none.stderr);
+    assert!(none.stdout.contains("error: appspec.yml was not found in "), "{}", none.stdout);
     fs::write(dir.path().join("appspec.yml"), APPSPEC).unwrap();
     slipway(&["deploy", "validate", path], &[]).succeeds("0 errors, ");
     fs::write(dir.path().join("appspec.yml"), "version: 0.0\nos: amiga\n").unwrap();
     let bad = slipway(&["deploy", "validate", path], &[]);
     assert_eq!(bad.code, 1, "{}", bad.stderr);
     assert!(bad.stdout.contains(&format!("{path}/appspec.yml:2:")), "{}", bad.stdout);
+    assert!(bad.stdout.contains("\n  help: write os: linux\n"), "{}", bad.stdout);
+}
+
+/// AS-135: a directory, its archive in each form and the file alone get one verdict.
+#[test]
+fn a_bundle_and_its_archives_get_the_same_verdict() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = dir.path().join("app");
+    fs::create_dir(&source).unwrap();
+    let text = "version: 0.0\nos: linux\nfiles:\n  - source: gone\n    destination: /srv\nhooks:\n  AfterInstall:\n    - location: go.sh\n";
+    fs::write(source.join("appspec.yml"), text).unwrap();
+    fs::write(source.join("go.sh"), "#!/bin/sh\r\n").unwrap();
+    let run = |program: &str, arguments: &[&str]| {
+        let status =
+            std::process::Command::new(program).args(arguments).current_dir(&source).status().unwrap();
+        assert!(status.success(), "{program}");
+    };
+    run("tar", &["-cf", "../app.tar", "."]);
+    run("tar", &["-czf", "../app.tgz", "."]);
+    run("tar", &["-cf", "../stripped.tar", "-C", "..", "app"]);
+    run("python3", &["-m", "zipfile", "-c", "../app.zip", "appspec.yml", "go.sh"]);
+    let verdict = |name: &str| {
+        let path = dir.path().join(name);
+        let run = slipway(&["deploy", "validate", path.to_str().unwrap()], &[]);
+        assert_eq!(run.code, 1, "{name}: {}", run.stderr);
+        run.stdout.replace(path.to_str().unwrap(), "BUNDLE")
+    };
+    let expected = "BUNDLE/appspec.yml:4:5: error: the bundle has no file or directory \"gone\"\n\
+        BUNDLE/appspec.yml:8:7: warning: the script go.sh is not executable; hosts will make it so\n  help: chmod +x go.sh\n\
+        BUNDLE/appspec.yml:8:7: warning: the script go.sh has Windows line ends: its interpreter will not be found\n  help: save it with Unix line ends, as dos2unix go.sh does\n\
+        1 error, 2 warnings\n";
+    for name in ["app", "app.tar", "app.tgz", "stripped.tar", "app.zip"] {
+        assert_eq!(verdict(name), expected, "{name}");
+    }
+    fs::write(dir.path().join("broken.zip"), b"PK\x03\x04 and no more").unwrap();
+    assert!(verdict("broken.zip").contains("error: hosts cannot unpack the bundle: "));
+}
+
+/// AS-022.
+#[test]
+fn the_file_is_printed_as_hosts_understand_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("appspec.yml");
+    fs::write(&path, "version: '0.0'\nos: linux\nhooks: {AfterInstall: [{location: scripts/go.sh}]}\n")
+        .unwrap();
+    slipway(&["deploy", "validate", "--print", path.to_str().unwrap()], &[]).succeeds(
+        "version: 0.0\nos: linux\nhooks:\n  AfterInstall:\n    - location: scripts/go.sh\n      timeout: 3600\n",
+    );
 }
 
 #[test]

@@ -74,7 +74,7 @@ impl Push<'_> {
     /// Checks, bundles, uploads, registers. `None`: the bundle has errors, which have been printed.
     pub(in crate::commands) async fn run(&self, client: &Client) -> anyhow::Result<Option<S3Location>> {
         let members = bundle::collect(self.source, self.ignore_hidden)?;
-        let findings = check::bundle(self.source, &members)
+        let findings = check::upload(self.source, &members)
             .with_context(|| format!("cannot read {}", self.source.join(check::APPSPEC).display()))?;
         {
             let mut err = std::io::stderr().lock();
