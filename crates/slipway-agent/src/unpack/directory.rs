@@ -68,10 +68,11 @@ fn entry(
         stage.symlink(&member, target.as_os_str().as_bytes(), attributes)
     } else if metadata.is_file() {
         let mut file = open_without_following(path).map_err(failed)?;
-        stage.file(&member, &mut file, attributes, |error| UnpackError::Io {
+        let copied = stage.file(&member, &mut file, attributes, |error| UnpackError::Io {
             path: path.to_owned(),
             error: std::io::Error::new(error.kind(), error.to_string()),
-        })
+        });
+        copied.map(drop)
     } else {
         Err(member.refused("devices and pipes are not allowed in bundles"))
     }

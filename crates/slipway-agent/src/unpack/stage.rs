@@ -105,7 +105,7 @@ impl<'a> Stage<'a> {
     /// Counts a member and finds its place; `None` is the top directory itself.
     pub(super) fn admit(&mut self, name: &[u8]) -> Result<Option<Member>, UnpackError> {
         self.members += 1;
-        let display = String::from_utf8_lossy(name).into_owned();
+        let display = shown(name);
         let path = self
             .place(name)
             .map_err(|reason| UnpackError::Refused { member: display.clone(), reason: reason.to_owned() })?;
@@ -163,20 +163,21 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    /// Streams a file; `damaged` names the failure to read the archive.
+    /// Streams a file and answers its length; `damaged` names the failure to read the archive.
     pub(super) fn file(
         &mut self,
         member: &Member,
         content: &mut dyn Read,
         attributes: Attributes,
         damaged: impl Fn(&io::Error) -> UnpackError,
-    ) -> Result<(), UnpackError> {
+    ) -> Result<u64, UnpackError> {
         self.check_mode(member, attributes)?;
         let name = self.vacate(member)?;
         let path = self.root.join(&member.path);
         let failed = |error| write_error(&path, error);
         let mode = if attributes.mode.is_some() { 0o600 } else { 0o666 };
         let mut file = self.here().create_file(name, mode).map_err(failed)?;
+        let before = self.bytes;
         loop {
             let read = match content.read(&mut self.buffer) {
                 Ok(0) => break,
@@ -187,16 +188,24 @@ impl<'a> Stage<'a> {
             self.count(member, read as u64, &file)?;
             file.write_all(&self.buffer[..read]).map_err(failed)?;
         }
-        apply(&file, attributes).map_err(failed)
+        apply(&file, attributes).map_err(failed)?;
+        Ok(self.bytes - before)
+    }
+
+    /// Refuses a member that says itself that it is too large.
+    pub(super) fn announce(&self, member: &Member, size: u64) -> Result<(), UnpackError> {
+        let max_size = self.limits.max_size;
+        if self.bytes.saturating_add(size) > max_size {
+            return Err(member.refused(format!("the bundle unpacks to more than {max_size} bytes")));
+        }
+        Ok(())
     }
 
     /// Bytes that are about to be written.
     fn count(&mut self, member: &Member, read: u64, file: &File) -> Result<(), UnpackError> {
+        self.announce(member, read)?;
         self.bytes += read;
-        let Limits { max_size, max_ratio, ratio_counts_from, .. } = self.limits;
-        if self.bytes > *max_size {
-            return Err(member.refused(format!("the bundle unpacks to more than {max_size} bytes")));
-        }
+        let Limits { max_ratio, ratio_counts_from, .. } = self.limits;
         let plausible = self.packed.map(|packed| packed.saturating_mul(*max_ratio).max(*ratio_counts_from));
         if plausible.is_some_and(|plausible| self.bytes > plausible) {
             return Err(member.refused(format!("the bundle unpacks to more than {max_ratio} times its size")));
@@ -385,6 +394,16 @@ impl<'a> Stage<'a> {
                 .map_err(|error| write_error(&self.root.join(path), error))?;
         }
         Ok((self.members, self.bytes))
+    }
+}
+
+/// A name as messages show it: a report has no room for one that goes on for pages.
+fn shown(name: &[u8]) -> String {
+    const LONGEST: usize = 200;
+    let text = String::from_utf8_lossy(name);
+    match text.char_indices().nth(LONGEST) {
+        Some((cut, _)) => format!("{}…", &text[..cut]),
+        None => text.into_owned(),
     }
 }
 

@@ -50,12 +50,19 @@ fn extract_stream(stream: impl Read, stage: &mut Stage<'_>) -> Result<(), Unpack
     }
     // Read to the end: only there does gzip tell that its content is whole.
     budget.set(stage.limits.max_size);
-    io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(|error| damaged(&error))?;
-    Ok(())
+    let after = io::copy(&mut archive.into_inner(), &mut io::sink());
+    match after {
+        Err(_) if budget.get() == 0 => {
+            Err(UnpackError::Tar("what follows its last member never ends".to_owned()))
+        }
+        result => result.map(drop).map_err(|error| damaged(&error)),
+    }
 }
 
 fn damaged(error: &io::Error) -> UnpackError {
-    UnpackError::Tar(error.to_string())
+    let text = error.to_string();
+    // What the library adds is the header itself, which need not be text.
+    UnpackError::Tar(text.split(" when getting ").next().unwrap_or_default().to_owned())
 }
 
 fn extract_entry<R: Read>(

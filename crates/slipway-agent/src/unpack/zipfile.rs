@@ -34,8 +34,8 @@ pub(super) fn extract(bundle: &Path, stage: &mut Stage<'_>) -> Result<(), Unpack
         )));
     }
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|error| damaged(&error))?;
-    let size = archive.decompressed_size().unwrap_or(0);
-    stage.check_space(u64::try_from(size).unwrap_or(u64::MAX))?;
+    let size = archive.decompressed_size().map_or(0, |size| u64::try_from(size).unwrap_or(u64::MAX));
+    stage.check_space(size.min(stage.limits.max_size))?;
     for index in 0..archive.len() {
         let raw = archive.by_index_raw(index).map_err(|error| damaged(&error))?;
         let name = raw.name_raw().to_owned();
@@ -120,8 +120,16 @@ fn extract_entry<R: io::Read>(
         }
         0 | REGULAR => {
             let name = member.name.clone();
-            stage
-                .file(&member, &mut entry, attributes, |error| UnpackError::Zip(format!("{error} in {name}")))
+            let declared = entry.size();
+            stage.announce(&member, declared)?;
+            let read = stage.file(&member, &mut entry, attributes, |error| {
+                UnpackError::Zip(format!("{error} in {name}"))
+            })?;
+            if read != declared {
+                // Whoever looked at the archive saw something else than what is in it.
+                return Err(member.refused(format!("it has {read} bytes and says {declared}")));
+            }
+            Ok(())
         }
         _ => Err(member.refused("devices and pipes are not allowed in bundles")),
     }

@@ -3,6 +3,7 @@
 
 mod deployment;
 mod hooks;
+mod hostile;
 mod isolation;
 mod network;
 mod pauses;
