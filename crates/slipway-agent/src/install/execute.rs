@@ -1,7 +1,7 @@
 //! The instructions, one after another, each on record before it changes the disk.
 
-use std::collections::{BTreeSet, HashMap};
-use std::ffi::OsStr;
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, FileTimes, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
@@ -16,8 +16,10 @@ use super::{InstallError, InstallRequest, labels};
 use crate::sys::directory::{Directory, Follow, Identity, Object, identity};
 use crate::sys::files::{is_root, open_without_following, set_mode};
 
-/// So many paths are recorded with one write to the disk.
-const BATCH: usize = 128;
+/// So many paths are recorded, and so many files made durable, with one write to the disk.
+const BATCH: usize = 4096;
+/// From so many files on it is faster to write out the file system than one file after the other.
+const MANY: usize = 16;
 
 /// Executes the plan. Answers the number of files and of directories.
 pub(super) fn execute(
@@ -37,13 +39,15 @@ pub(super) fn execute(
         }
         let (batch, later) = rest.split_at(batch_length(rest));
         let before = record.length();
-        let ends = record.announce(batch.iter().filter_map(path_made))?;
-        for (index, instruction) in batch.iter().enumerate() {
-            if let Err(error) = work.make(instruction, record.path()) {
-                // The failed object did not take its place: renaming is the last step.
-                record.retract_to(index.checked_sub(1).map_or(before, |last| ends[last]))?;
-                return Err(error);
-            }
+        record.announce(batch.iter().filter_map(path_made))?;
+        let mut made = Vec::new();
+        if let Err(error) = work.make(batch, record.path(), &mut made) {
+            // What did not take its place is not ours to remove, whoever takes that place now (D-14).
+            made.sort_unstable();
+            record.retract_to(before, made.iter().filter_map(|index| path_made(&batch[*index])))?;
+            return Err(error);
+        }
+        for instruction in batch {
             match instruction {
                 Instruction::MakeDirectory { .. } => directories += 1,
                 _ => files += 1,
@@ -86,6 +90,21 @@ fn batch_length(instructions: &[Instruction]) -> usize {
         .count()
 }
 
+/// A file or link that is complete, or becomes so, beside its place.
+struct Waiting<'a> {
+    /// Of its instruction in the batch.
+    index: usize,
+    destination: &'a Path,
+    replaces: bool,
+    made: Option<Identity>,
+    /// To be made durable by itself.
+    file: Option<File>,
+}
+
+fn unfinished_name(record: &Path, destination: &Path) -> OsString {
+    unfinished(record, destination).file_name().map(OsStr::to_owned).unwrap_or_default()
+}
+
 /// The work on one plan.
 pub(super) struct Work<'a> {
     /// The revision, unless its sources may lead out of it: then they are opened by their paths.
@@ -109,62 +128,150 @@ impl<'a> Work<'a> {
         Ok(Self { archive, archive_dir: request.archive_dir, places, made })
     }
 
-    /// Makes a file, link or directory.
-    pub(super) fn make(&mut self, instruction: &Instruction, record: &Path) -> Result<(), InstallError> {
-        let (path, made) = match instruction {
-            Instruction::Copy { source, destination, link, replaces } => {
-                (destination, self.copy(source, destination, *link, *replaces, record)?)
+    /// Makes files, links and directories; `made` tells which of them took their place. Files are complete and durable
+    /// before they do (AS-031, AS-033), all of them together: the disk is waited for once, not once for each.
+    pub(super) fn make(
+        &mut self,
+        batch: &'a [Instruction],
+        record: &Path,
+        made: &mut Vec<usize>,
+    ) -> Result<(), InstallError> {
+        let mut waiting = VecDeque::new();
+        let result = self.try_make(batch, record, &mut waiting, made);
+        if result.is_err() {
+            for file in waiting {
+                if let Ok((directory, _)) = self.places.of(file.destination) {
+                    let _ = directory.remove_file(&unfinished_name(record, file.destination));
+                }
             }
-            Instruction::MakeDirectory { path, replaces } => (path, self.make_directory(path, *replaces)?),
-            _ => return Ok(()),
-        };
-        if let Some(known) = self.made.get_mut(path.as_path()) {
-            *known = made;
+        }
+        result
+    }
+
+    fn try_make(
+        &mut self,
+        batch: &'a [Instruction],
+        record: &Path,
+        waiting: &mut VecDeque<Waiting<'a>>,
+        made: &mut Vec<usize>,
+    ) -> Result<(), InstallError> {
+        let many = batch.len() >= MANY;
+        let prepared = self.prepare_all(batch, record, many, waiting, made);
+        // What stands before an object that cannot be made is made (AS-032).
+        self.make_durable(waiting.iter(), many)?;
+        while let Some(file) = waiting.front() {
+            let (index, destination, identity) = (file.index, file.destination, file.made);
+            self.put_in_place(file.destination, file.replaces, record)?;
+            self.remember(destination, identity);
+            made.push(index);
+            waiting.pop_front();
+        }
+        prepared
+    }
+
+    fn prepare_all(
+        &mut self,
+        batch: &'a [Instruction],
+        record: &Path,
+        many: bool,
+        waiting: &mut VecDeque<Waiting<'a>>,
+        made: &mut Vec<usize>,
+    ) -> Result<(), InstallError> {
+        for (index, instruction) in batch.iter().enumerate() {
+            match instruction {
+                Instruction::Copy { source, destination, link, replaces } => {
+                    let (identity, file) = self.prepare(source, destination, *link, record)?;
+                    // Descriptors are few.
+                    let file = file.filter(|_| !many);
+                    let (replaces, made) = (*replaces, Some(identity));
+                    waiting.push_back(Waiting { index, destination, replaces, made, file });
+                }
+                Instruction::MakeDirectory { path, replaces } => {
+                    let identity = self.make_directory(path, *replaces)?;
+                    self.remember(path, identity);
+                    made.push(index);
+                }
+                _ => {}
+            }
         }
         Ok(())
     }
 
-    /// A file or link: complete and durable before it takes its place (AS-031, AS-033).
-    fn copy(
+    fn remember(&mut self, path: &Path, identity: Option<Identity>) {
+        if let Some(known) = self.made.get_mut(path) {
+            *known = identity;
+        }
+    }
+
+    /// Completes a file or link beside its place.
+    fn prepare(
         &mut self,
         source: &Path,
         destination: &Path,
         link: bool,
-        replaces: bool,
         record: &Path,
-    ) -> Result<Option<Identity>, InstallError> {
+    ) -> Result<(Identity, Option<File>), InstallError> {
         let to_destination = |error| InstallError::io(destination, error);
         let (archive, archive_dir) = (self.archive.as_ref(), self.archive_dir);
-        let (directory, name) = self.places.of(destination).map_err(to_destination)?;
-        if replaces && is_directory(directory, name) {
-            directory.remove_directory(name).map_err(to_destination)?;
-        }
-        let unfinished = unfinished(record, destination);
-        let unfinished = unfinished.file_name().unwrap_or(name);
-        remove_if_present(directory, unfinished).map_err(to_destination)?;
+        let (directory, _) = self.places.of(destination).map_err(to_destination)?;
+        let unfinished = unfinished_name(record, destination);
+        remove_if_present(directory, &unfinished).map_err(to_destination)?;
         let source = Source { archive, archive_dir, path: source };
         let result = if link {
-            copy_link(&source, directory, unfinished, to_destination)
+            copy_link(&source, directory, &unfinished, to_destination).map(|made| (made, None))
         } else {
-            copy_file(&source, directory, unfinished, to_destination)
+            copy_file(&source, directory, &unfinished, to_destination).map(|(made, file)| (made, Some(file)))
         };
-        let result = result.and_then(|made| {
-            let placed = if replaces {
-                directory.rename(unfinished, directory, name)
-            } else {
-                // What appeared since the plan was made is not ours to replace (D-14).
-                directory.rename_new(unfinished, directory, name)
-            };
-            placed.map(|()| Some(made)).map_err(|error| match error.kind() {
-                io::ErrorKind::AlreadyExists => InstallError::Exists(destination.to_owned()),
-                _ => to_destination(error),
-            })
-        });
         if result.is_err() {
             // What cannot be removed now is removed by the next clean-up.
-            let _ = directory.remove_file(unfinished);
+            let _ = directory.remove_file(&unfinished);
         }
         result
+    }
+
+    /// Waits for the disk.
+    fn make_durable<'w>(
+        &mut self,
+        waiting: impl Iterator<Item = &'w Waiting<'w>>,
+        many: bool,
+    ) -> Result<(), InstallError> {
+        let mut written = HashSet::new();
+        for Waiting { destination, made, file, .. } in waiting {
+            let failed = |error| InstallError::io(destination, error);
+            if let Some(file) = file {
+                file.sync_all().map_err(failed)?;
+            }
+            let Some((device, _)) = made.filter(|_| many) else { continue };
+            if written.insert(device) {
+                let (directory, _) = self.places.of(destination).map_err(failed)?;
+                directory.sync_filesystem().map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn put_in_place(
+        &mut self,
+        destination: &Path,
+        replaces: bool,
+        record: &Path,
+    ) -> Result<(), InstallError> {
+        let to_destination = |error| InstallError::io(destination, error);
+        let (directory, name) = self.places.of(destination).map_err(to_destination)?;
+        let unfinished = unfinished_name(record, destination);
+        let placed = if replaces {
+            if is_directory(directory, name) {
+                directory.remove_directory(name).map_err(to_destination)?;
+            }
+            directory.rename(&unfinished, directory, name)
+        } else {
+            // What appeared since the plan was made is not ours to replace (D-14).
+            directory.rename_new(&unfinished, directory, name)
+        };
+        placed.map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => InstallError::Exists(destination.to_owned()),
+            _ => to_destination(error),
+        })
     }
 
     fn make_directory(&mut self, path: &Path, replaces: bool) -> Result<Option<Identity>, InstallError> {
@@ -275,7 +382,7 @@ fn copy_file(
     directory: &Directory,
     name: &OsStr,
     failed: impl Fn(io::Error) -> InstallError,
-) -> Result<Identity, InstallError> {
+) -> Result<(Identity, File), InstallError> {
     let mut input = source.open()?;
     let metadata = input.metadata().map_err(|error| source.failed(error))?;
     if !metadata.is_file() {
@@ -284,9 +391,8 @@ fn copy_file(
     let mut output = directory.create_file(name, 0o600).map_err(&failed)?;
     io::copy(&mut input, &mut output).map_err(&failed)?;
     preserve(&output, &metadata).map_err(&failed)?;
-    output.sync_all().map_err(&failed)?;
     let metadata = output.metadata().map_err(&failed)?;
-    Ok((metadata.dev(), metadata.ino()))
+    Ok(((metadata.dev(), metadata.ino()), output))
 }
 
 fn preserve(file: &File, like: &fs::Metadata) -> io::Result<()> {

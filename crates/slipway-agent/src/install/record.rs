@@ -1,7 +1,7 @@
 //! The two files that remember an Install: its instructions, and what the next clean-up removes.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{Seek as _, SeekFrom, Write as _};
+use std::io::{Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::InstallError;
 use super::plan::Instruction;
-use crate::layout::{sync_directory, write_streamed};
+use crate::layout::{sync_directory, write_atomically, write_streamed};
 
 /// Marks a line of the cleanup file that names a SELinux rule (AG-101).
 pub(super) const CONTEXT_MARK: &[u8] = b"semanage\0";
@@ -100,20 +100,9 @@ impl CleanupRecord {
         Ok(Self { path, file, length: 0 })
     }
 
-    /// Makes the paths durable before anything is done to them; answers the place of each line's end.
-    pub(super) fn announce<'a>(
-        &mut self,
-        paths: impl Iterator<Item = &'a Path>,
-    ) -> Result<Vec<u64>, InstallError> {
-        let mut lines = Vec::new();
-        let mut ends = Vec::new();
-        for path in paths {
-            lines.extend_from_slice(path.as_os_str().as_bytes());
-            lines.push(b'\n');
-            ends.push(self.length + lines.len() as u64);
-        }
-        self.append(&lines)?;
-        Ok(ends)
+    /// Makes the paths durable before anything is done to them.
+    pub(super) fn announce<'a>(&mut self, paths: impl Iterator<Item = &'a Path>) -> Result<(), InstallError> {
+        self.append(&lines(paths))
     }
 
     /// Notes a SELinux rule before it is made (AS-071).
@@ -124,14 +113,22 @@ impl CleanupRecord {
         self.append(&line)
     }
 
-    /// Takes back the announcement of paths that were left alone: the next clean-up must not touch what
-    /// somebody else puts there (D-14).
-    pub(super) fn retract_to(&mut self, length: u64) -> Result<(), InstallError> {
+    /// Takes back what was announced since `length`, but for `made`: the next clean-up must not touch what somebody
+    /// else puts there (D-14). A crash leaves the one record or the other.
+    pub(super) fn retract_to<'a>(
+        &mut self,
+        length: u64,
+        made: impl Iterator<Item = &'a Path>,
+    ) -> Result<(), InstallError> {
         let failed = |error| InstallError::io(&self.path, error);
-        self.file.set_len(length).map_err(failed)?;
-        self.file.seek(SeekFrom::Start(length)).map_err(failed)?;
-        self.length = length;
-        self.file.sync_data().map_err(failed)
+        let mut content = Vec::new();
+        let mut file = File::open(&self.path).map_err(failed)?.take(length);
+        file.read_to_end(&mut content).map_err(failed)?;
+        content.extend(lines(made));
+        write_atomically(&self.path, &content).map_err(failed)?;
+        self.file = OpenOptions::new().append(true).open(&self.path).map_err(failed)?;
+        self.length = content.len() as u64;
+        Ok(())
     }
 
     /// The file itself.
@@ -153,6 +150,15 @@ impl CleanupRecord {
         self.length += lines.len() as u64;
         Ok(())
     }
+}
+
+fn lines<'a>(paths: impl Iterator<Item = &'a Path>) -> Vec<u8> {
+    let mut lines = Vec::new();
+    for path in paths {
+        lines.extend_from_slice(path.as_os_str().as_bytes());
+        lines.push(b'\n');
+    }
+    lines
 }
 
 /// Removes a file that may be absent.

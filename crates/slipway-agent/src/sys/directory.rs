@@ -215,6 +215,11 @@ impl Directory {
         self.readable()?.sync_all()
     }
 
+    /// Writes out everything that the file system of this directory still holds in memory.
+    pub fn sync_filesystem(&self) -> io::Result<()> {
+        Ok(rustix::fs::syncfs(self.readable()?)?)
+    }
+
     /// Up to `most` names of this directory.
     pub fn names(&self, most: usize) -> io::Result<Vec<OsString>> {
         let mut names = Vec::new();

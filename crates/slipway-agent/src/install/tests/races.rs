@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, lchown, symlink};
 use std::path::Path;
+use std::slice;
 
 use super::super::execute::Work;
 use super::super::plan::{Instruction, plan};
@@ -22,7 +23,7 @@ fn make_then_attribute(host: &Host, body: &str, meanwhile: impl FnOnce()) -> Res
             |i: &&Instruction| matches!(i, Instruction::Copy { .. } | Instruction::MakeDirectory { .. });
         fs::create_dir_all(request.instructions_dir).unwrap();
         for instruction in plan.instructions.iter().filter(makes) {
-            work.make(instruction, Path::new("/record"))?;
+            work.make(slice::from_ref(instruction), Path::new("/record"), &mut Vec::new())?;
         }
         meanwhile();
         let mut record = super::super::record::CleanupRecord::create(request.instructions_dir, "group")?;
@@ -36,7 +37,9 @@ fn plan_then_make(host: &Host, body: &str, meanwhile: impl FnOnce()) -> Result<(
         let plan = plan(request)?;
         meanwhile();
         let mut work = Work::new(request, &plan)?;
-        plan.instructions.iter().try_for_each(|instruction| work.make(instruction, Path::new("/record")))
+        plan.instructions.iter().try_for_each(|instruction| {
+            work.make(slice::from_ref(instruction), Path::new("/record"), &mut Vec::new())
+        })
     })
 }
 
