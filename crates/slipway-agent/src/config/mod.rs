@@ -20,7 +20,6 @@ use yaml::FlatMap;
 pub const DEFAULT_CONFIG_FILES: [&str; 2] =
     ["/etc/codedeploy-agent/conf/codedeployagent.yml", "/opt/codedeploy-agent/conf/codedeployagent.yml"];
 
-const DEFAULT_ON_PREMISES_FILE: &str = "/etc/codedeploy-agent/conf/codedeploy.onpremises.yml";
 const MAX_STOP_WAIT: Duration = Duration::from_hours(24);
 /// Keys of older agents that mean nothing here; named once in the log (AP-31).
 const RETIRED: [&str; 8] = [
@@ -225,7 +224,7 @@ impl Config {
             wait_between_runs: values.seconds("wait_between_runs", 1)?,
             proxy_uri: values.text("proxy_uri").filter(|uri| !uri.trim().is_empty()).map(str::to_owned),
             max_revisions,
-            on_premises_config_file: values.path("on_premises_config_file", DEFAULT_ON_PREMISES_FILE),
+            on_premises_config_file: values.path("on_premises_config_file", HostIdentity::DEFAULT_FILE),
             http_read_timeout: values.seconds("http_read_timeout", 80)?,
             enable_auth_policy: values.flag("enable_auth_policy", false)?,
             use_fips_mode: values.flag("use_fips_mode", false)?,

@@ -8,6 +8,7 @@
 
 pub mod command;
 mod iam;
+mod options;
 mod place;
 mod service;
 
