@@ -385,6 +385,15 @@ def test_a_script_of_the_last_revision_that_fails_is_named_where_it_is(host):
     assert not host.traced()
 
 
+def test_a_last_revision_that_is_gone_fails_its_events(host):
+    first = host.succeeds("-l", host.revision("one"))
+    host.traced()
+    shutil.rmtree(first / "deployment-archive")
+    told = host.error("-l", host.revision("two"))
+    assert told.startswith("The CodeDeploy agent did not find an AppSpec file") and f"{first}/deployment-archive" in told, "AS-088"
+    assert not host.traced()
+
+
 def test_every_error_of_an_appspec_file_is_told_at_once(host):
     app = host.revision("one", head="file_exists_behavior: overwrite\npermissions:\n  - object: /x\n    mode: u+x\n")
     done = host.fails(cwd=app)
