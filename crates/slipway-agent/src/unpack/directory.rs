@@ -1,88 +1,89 @@
 //! A directory of this host as a bundle: the same rules as for archives.
 
-use std::ffi::OsString;
-use std::fs::{self, Metadata};
+use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use rustix::fs::{FileType, Stat};
 
 use super::UnpackError;
 use super::stage::{Attributes, Stage};
-use crate::sys::files::open_without_following;
+use crate::sys::directory::{Directory, Follow, Identity, identity};
 
 /// Takes everything below `source`. Directories of `except` may lie below it (an application that holds the agent's own
 /// root directory): they are left out.
+///
+/// Everything is read relative to directories that are held open: users of the host may own some of them.
 pub(super) fn copy(source: &Path, stage: &mut Stage<'_>, except: &[&Path]) -> Result<(), UnpackError> {
-    let except: Vec<(u64, u64)> = except
+    let except: Vec<Identity> = except
         .iter()
         .filter_map(|path| fs::symlink_metadata(path).ok())
         .map(|metadata| (metadata.dev(), metadata.ino()))
         .collect();
-    tree(source, Path::new(""), stage, &except)
+    let top = Directory::open(source, Follow::Always)
+        .map_err(|error| UnpackError::Io { path: source.to_owned(), error })?;
+    Copying { source, stage, except: &except }.tree(&top, Path::new(""))
 }
 
-fn tree(
-    source: &Path,
-    below: &Path,
-    stage: &mut Stage<'_>,
-    except: &[(u64, u64)],
-) -> Result<(), UnpackError> {
-    let directory = source.join(below);
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |error| UnpackError::Io { path, error }
-    };
-    let mut names: Vec<OsString> = Vec::new();
-    for entry in fs::read_dir(&directory).map_err(failed(&directory))? {
-        names.push(entry.map_err(failed(&directory))?.file_name());
-    }
-    names.sort();
-    for name in names {
-        let below = below.join(name);
-        let path = source.join(&below);
-        let metadata = fs::symlink_metadata(&path).map_err(failed(&path))?;
-        if except.contains(&(metadata.dev(), metadata.ino())) {
-            continue;
+struct Copying<'a, 'b> {
+    source: &'a Path,
+    stage: &'a mut Stage<'b>,
+    except: &'a [Identity],
+}
+
+impl Copying<'_, '_> {
+    fn tree(&mut self, directory: &Directory, below: &Path) -> Result<(), UnpackError> {
+        let failed = |error| UnpackError::Io { path: self.source.join(below), error };
+        let mut names = directory.names(usize::MAX).map_err(failed)?;
+        names.sort();
+        for name in names {
+            let stat = directory.stat(&name).map_err(failed)?;
+            if !self.except.contains(&identity(&stat)) {
+                self.entry(directory, &below.join(&name), Path::new(&name), &stat)?;
+            }
         }
-        entry(source, &below, &path, &metadata, stage, except)?;
+        Ok(())
     }
-    Ok(())
+
+    fn entry(
+        &mut self,
+        directory: &Directory,
+        below: &Path,
+        name: &Path,
+        stat: &Stat,
+    ) -> Result<(), UnpackError> {
+        let Some(member) = self.stage.admit(below.as_os_str().as_bytes())? else { return Ok(()) };
+        let attributes = attributes(stat, self.stage.limits.ignore_ownership);
+        let path = self.source.join(below);
+        let failed = |error| UnpackError::Io { path: path.clone(), error };
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => {
+                self.stage.directory(&member, attributes)?;
+                self.tree(&directory.beneath(name).map_err(failed)?, below)
+            }
+            FileType::Symlink => {
+                let (target, _) = directory.read_link_inside(name).map_err(failed)?;
+                self.stage.symlink(&member, target.as_os_str().as_bytes(), attributes)
+            }
+            FileType::RegularFile => {
+                let mut file = directory.open_inside(name).map_err(failed)?;
+                let copied = self.stage.file(&member, &mut file, attributes, |error| UnpackError::Io {
+                    path: path.clone(),
+                    error: std::io::Error::new(error.kind(), error.to_string()),
+                });
+                copied.map(drop)
+            }
+            _ => Err(member.refused("devices and pipes are not allowed in bundles")),
+        }
+    }
 }
 
-fn entry(
-    source: &Path,
-    below: &Path,
-    path: &Path,
-    metadata: &Metadata,
-    stage: &mut Stage<'_>,
-    except: &[(u64, u64)],
-) -> Result<(), UnpackError> {
-    let Some(member) = stage.admit(below.as_os_str().as_bytes())? else { return Ok(()) };
-    let attributes = attributes(metadata, stage.limits.ignore_ownership);
-    let failed = |error| UnpackError::Io { path: path.to_owned(), error };
-    if metadata.is_dir() {
-        stage.directory(&member, attributes)?;
-        tree(source, below, stage, except)
-    } else if metadata.is_symlink() {
-        let target: PathBuf = fs::read_link(path).map_err(failed)?;
-        stage.symlink(&member, target.as_os_str().as_bytes(), attributes)
-    } else if metadata.is_file() {
-        let mut file = open_without_following(path).map_err(failed)?;
-        let copied = stage.file(&member, &mut file, attributes, |error| UnpackError::Io {
-            path: path.to_owned(),
-            error: std::io::Error::new(error.kind(), error.to_string()),
-        });
-        copied.map(drop)
-    } else {
-        Err(member.refused("devices and pipes are not allowed in bundles"))
-    }
-}
-
-fn attributes(metadata: &Metadata, ignore_ownership: bool) -> Attributes {
+fn attributes(stat: &Stat, ignore_ownership: bool) -> Attributes {
     Attributes {
-        mode: Some(metadata.mode() & 0o7777),
-        owner: (!ignore_ownership).then(|| (metadata.uid(), metadata.gid())),
-        modified: Some((metadata.mtime(), metadata.mtime_nsec() as u32)),
+        mode: Some(stat.st_mode & 0o7777),
+        owner: (!ignore_ownership).then_some((stat.st_uid, stat.st_gid)),
+        modified: Some((stat.st_mtime, stat.st_mtime_nsec as u32)),
     }
 }
 
@@ -116,6 +117,33 @@ mod tests {
             assert_eq!(mode & 0o7777, 0o640);
         }
         assert!(source.join("only/appspec.yml").exists());
+    }
+
+    #[test]
+    fn a_file_that_was_exchanged_for_a_link_gives_nothing_from_outside() {
+        use super::{Copying, Directory, Follow, Path, Stage};
+        let home = tempfile::tempdir().expect("scratch directory");
+        let (source, target) = (home.path().join("app"), home.path().join("target"));
+        fs::create_dir_all(source.join("sub")).expect("mkdir");
+        fs::create_dir(&target).expect("mkdir");
+        fs::write(source.join("sub/secret"), "harmless").expect("write");
+        fs::write(home.path().join("secret"), "secret").expect("write");
+        let limits = Limits::default();
+        let mut stage = Stage::new(&target, &limits, None).expect("a stage");
+        let top = Directory::open(&source, Follow::Always).expect("open");
+        let sub = top.beneath(Path::new("sub")).expect("open");
+        let stat = sub.stat("secret".as_ref()).expect("stat");
+        // Between the look and the copy.
+        fs::rename(source.join("sub"), source.join("away")).expect("rename");
+        symlink("..", source.join("sub")).expect("symlink");
+        let mut copying = Copying { source: &source, stage: &mut stage, except: &[] };
+        copying.entry(&sub, Path::new("sub/secret"), Path::new("secret"), &stat).expect("a copy");
+        assert_eq!(fs::read_to_string(target.join("sub/secret")).expect("read"), "harmless");
+        fs::remove_file(source.join("away/secret")).expect("remove");
+        symlink("../../secret", source.join("away/secret")).expect("symlink");
+        copying
+            .entry(&sub, Path::new("sub/other"), Path::new("secret"), &stat)
+            .expect_err("not through a link");
     }
 
     #[test]
