@@ -13,20 +13,21 @@ use crate::layout::write_for_all;
 #[derive(Debug)]
 pub(super) struct Running {
     _lock: File,
+    _root: File,
     pid_file: std::path::PathBuf,
 }
 
 impl Running {
     /// Takes the lock. `None`: somebody else has it.
     pub(super) fn take(config: &Config) -> io::Result<Option<Self>> {
-        let path = config.lock_file();
-        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+        let lock = open(&config.lock_file())?;
         match lock.try_lock() {
             Ok(()) => {
+                let root = take_root(&config.root_dir)?;
                 // A number that an agent before us left may be another process's by now: while we hold the lock, `stop`
                 // would take it for ours.
                 let _ = std::fs::remove_file(config.pid_file());
-                Ok(Some(Self { _lock: lock, pid_file: config.pid_file() }))
+                Ok(Some(Self { _lock: lock, _root: root, pid_file: config.pid_file() }))
             }
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
@@ -43,6 +44,24 @@ impl Drop for Running {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.pid_file);
     }
+}
+
+/// Two agents in one root directory, with other PID directories, would report each other's commands as left behind.
+fn take_root(root: &Path) -> io::Result<File> {
+    let directory = root.join("agent-state");
+    std::fs::create_dir_all(&directory)?;
+    let lock = open(&directory.join("lock"))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => {
+            Err(io::Error::other(format!("another agent works in the root directory {}", root.display())))
+        }
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).truncate(false).write(true).open(path)
 }
 
 /// The PID of the running agent. A PID file of nobody is deleted, and said so (AG-042).
@@ -86,6 +105,24 @@ fn is_locked(path: &Path) -> bool {
 mod tests {
     use super::{Running, running};
     use crate::config::Config;
+
+    #[test]
+    fn two_agents_do_not_share_a_root_directory() {
+        let directory = tempfile::tempdir().expect("scratch directory");
+        let config = |name: &str| {
+            let file = directory.path().join(format!("{name}.yml"));
+            let path = directory.path().display();
+            std::fs::create_dir(directory.path().join(name)).expect("mkdir");
+            std::fs::write(&file, format!(":pid_dir: {path}/{name}\n:root_dir: {path}\n")).expect("write");
+            Config::load(&file).expect("AG-054")
+        };
+        let (first, second) = (config("first"), config("second"));
+        let running = Running::take(&first).expect("AG-043").expect("the lock is free");
+        let error = Running::take(&second).expect_err("the first works there");
+        assert!(error.to_string().contains("another agent works in the root directory"), "{error}");
+        drop(running);
+        assert!(Running::take(&second).expect("AG-043").is_some());
+    }
 
     #[test]
     fn a_number_left_by_a_crash_is_nobody_to_stop_while_the_next_agent_starts() {
