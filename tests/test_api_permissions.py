@@ -122,3 +122,57 @@ def test_overriding_alarms_needs_the_right_to_change_the_group(world):
     assert answer.code == "AccessDeniedException" and "UpdateDeploymentGroup" in answer.message
     allow([*actions, "UpdateDeploymentGroup"])
     assert world.user.call("CreateDeployment", call).code == "DeploymentLimitExceededException", "the group is busy: past all permissions"
+
+
+def tags(**pairs):
+    return [{"Key": key, "Value": value} for key, value in pairs.items()]
+
+
+def test_statements_about_tags_hold_for_applications_and_groups(world):
+    """DP-609, DP-752: a Deny on tags must not be one that never applies; tags of a request and of what it is about."""
+    admin, user = world.admin, world.user
+    admin.done("CreateApplication", applicationName="prod-app", tags=tags(env="prod"))
+    admin.done("CreateApplication", applicationName="test-app", tags=tags(env="test"))
+    admin.done("CreateDeploymentGroup", applicationName="test-app", deploymentGroupName="prod-group", serviceRoleArn=ROLE, tags=tags(env="prod"))
+
+    def deny(operator, key, value):
+        statements = [
+            {"Effect": "Allow", "Action": ["codedeploy:*", "iam:PassRole"], "Resource": "*"},
+            {"Effect": "Deny", "Action": "codedeploy:*", "Resource": "*", "Condition": {operator: {key: value}}},
+        ]
+        world.iam.put_user_policy(UserName="someone", PolicyName="p", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statements}))
+
+    def denied(operation, **parameters):
+        answer = user.call(operation, parameters)
+        assert answer.code in ("", "AccessDeniedException"), answer.content
+        return answer.code != ""
+
+    group = {"applicationName": "test-app", "serviceRoleArn": ROLE}
+    deny("StringEquals", "aws:RequestTag/env", "prod")
+    assert denied("CreateApplication", applicationName="a", tags=tags(env="prod"))
+    assert denied("CreateApplication", applicationName="a", tags=tags(env="prod", Env="test")), "no other tag hides it"
+    assert not denied("CreateApplication", applicationName="a", tags=tags(env="test"))
+    assert denied("CreateDeploymentGroup", **group, deploymentGroupName="g", tags=tags(env="prod"))
+    assert not denied("CreateDeploymentGroup", **group, deploymentGroupName="g", tags=tags(env="test"))
+    assert denied("TagResource", ResourceArn=ARN + "application:a", Tags=tags(env="prod"))
+    assert not denied("TagResource", ResourceArn=ARN + "application:a", Tags=tags(other="prod"))
+
+    deny("ForAnyValue:StringEquals", "aws:TagKeys", ["cost"])
+    assert denied("CreateApplication", applicationName="b", tags=tags(env="test", cost="1"))
+    assert denied("TagResource", ResourceArn=ARN + "application:a", Tags=tags(cost="1"))
+    assert denied("UntagResource", ResourceArn=ARN + "application:a", TagKeys=["env", "cost"])
+    assert not denied("UntagResource", ResourceArn=ARN + "application:a", TagKeys=["other"])
+
+    deny("StringEquals", "aws:ResourceTag/env", "prod")
+    assert denied("GetApplication", applicationName="prod-app")
+    assert not denied("GetApplication", applicationName="test-app")
+    assert denied("UntagResource", ResourceArn=ARN + "application:prod-app", TagKeys=["env"])
+    assert denied("DeleteDeploymentGroup", applicationName="test-app", deploymentGroupName="prod-group")
+    assert denied("BatchGetDeploymentGroups", applicationName="test-app", deploymentGroupNames=["g", "prod-group"])
+    assert not denied("BatchGetDeploymentGroups", applicationName="test-app", deploymentGroupNames=["g"])
+
+    deny("StringNotEquals", "aws:ResourceTag/env", "prod")
+    assert not denied("UpdateApplication", applicationName="prod-app", newApplicationName="moved"), "a new name has the tags of what gets it"
+    assert denied("UpdateApplication", applicationName="test-app", newApplicationName="moved-too")
+    assert not denied("UpdateDeploymentGroup", applicationName="test-app", currentDeploymentGroupName="prod-group", newDeploymentGroupName="moved")
+    assert denied("GetDeploymentGroup", applicationName="test-app", deploymentGroupName="g")

@@ -203,11 +203,12 @@ impl RequestContext {
                 context = context.with("aws:SourceIdentity", identity.as_str());
             }
         }
-        let mut values: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        // Keys are compared without regard to case, those of tags are not: `Env` must not hide what `env` is.
+        let mut values: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (key, value) in keys {
-            values.entry(key).or_default().push((*value).to_owned());
+            values.entry(key.to_ascii_lowercase()).or_default().push((*value).to_owned());
         }
-        values.into_iter().fold(context, |context, (key, values)| context.with_all(key, values))
+        values.into_iter().fold(context, |context, (key, values)| context.with_all(&key, values))
     }
 
     /// Whether the caller may give this role to CodeDeploy and CodeDeploy may use it for `source_arn`, the deployment

@@ -7,8 +7,8 @@ use slipway_store::{ChangeSet, CommitError, Kind, Write};
 use slipway_wire::codedeploy as wire;
 use slipway_wire::{ApiError, ErrorKind};
 
-use super::common::{application_name, batch, document, read_document};
-use super::{convert, groups, renames, tags};
+use super::common::{MOST_TRIES, application_name, batch, document, read_document, too_busy};
+use super::{conditions, convert, groups, renames, tags};
 use crate::access::RequestContext;
 use crate::error::{self, api};
 
@@ -17,7 +17,8 @@ pub(super) async fn create(
     input: wire::CreateApplicationInput,
 ) -> Result<wire::CreateApplicationOutput, ApiError> {
     let name = application_name(input.application_name.as_deref())?;
-    context.authorize_application("CreateApplication", name).await?;
+    let call = Call { application: Some(name), ..context.call("CreateApplication") };
+    context.permit_with(call, &conditions::setting(input.tags.as_deref())).await?;
     let platform = platform(input.compute_platform.as_deref())?;
     let tags = tags::at_creation(input.tags)?;
     let key = context.key(Kind::Application, "", name);
@@ -118,26 +119,29 @@ pub(super) async fn update(
     context
         .permit(Call { application: Some(name), new_application: new, ..context.call("UpdateApplication") })
         .await?;
-    let application = context.application(name).await?;
-    let Some(new) = new.filter(|new| *new != name) else { return Ok(()) };
-    let renamed = Application { name: new.to_owned(), ..application.value };
-    let mut change = ChangeSet::new()
-        .with(Write::Delete { key: application.key, version: Some(application.version) })
-        .with(Write::Insert(document(context.key(Kind::Application, "", new), &renamed, 0)));
-    renames::note(context, &mut change, &renamed.id, |names| names.application = Some(new.to_owned()))
-        .await?;
-    match context.control.store.commit(change).await {
-        Ok(()) => Ok(()),
-        Err(CommitError::Exists { key: Some(key), .. }) if key.kind == Kind::Application => api(
-            ErrorKind::ApplicationAlreadyExistsException,
-            format!("Application already exists with the name: {new}"),
-        ),
-        Err(CommitError::Conflict { .. } | CommitError::Exists { .. }) => api(
-            ErrorKind::ApplicationDoesNotExistException,
-            format!("Application {name} was deleted or changed meanwhile; nothing was renamed."),
-        ),
-        Err(other) => Err(error::commit(other)),
+    for _ in 0..MOST_TRIES {
+        let application = context.application(name).await?;
+        let Some(new) = new.filter(|new| *new != name) else { return Ok(()) };
+        let renamed = Application { name: new.to_owned(), ..application.value };
+        let mut change = ChangeSet::new()
+            .with(Write::Delete { key: application.key, version: Some(application.version) })
+            .with(Write::Insert(document(context.key(Kind::Application, "", new), &renamed, 0)));
+        renames::note(context, &mut change, &renamed.id, |names| names.application = Some(new.to_owned()))
+            .await?;
+        match context.control.store.commit(change).await {
+            Ok(()) => return Ok(()),
+            Err(CommitError::Exists { key: Some(key), .. }) if key.kind == Kind::Application => {
+                return api(
+                    ErrorKind::ApplicationAlreadyExistsException,
+                    format!("Application already exists with the name: {new}"),
+                );
+            }
+            // Somebody changed it, or a name of it, at the same moment: look again.
+            Err(CommitError::Conflict { .. } | CommitError::Exists { .. }) => {}
+            Err(other) => return Err(error::commit(other)),
+        }
     }
+    too_busy(&format!("Application {name}"))
 }
 
 pub(super) async fn list(

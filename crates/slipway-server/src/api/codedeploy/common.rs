@@ -9,11 +9,15 @@ use slipway_model::{DeploymentId, Timestamp};
 use slipway_store::{Document, DocumentKey, Kind, Partition};
 use slipway_wire::{ApiError, ErrorKind};
 
+use super::conditions::{self, Keys};
 use crate::access::RequestContext;
 use crate::error::{self, api};
 
 /// Most deployments, revisions or targets that one batch call may ask for (DP-101, CF-365, DP-107).
 pub(super) const BATCH: usize = 25;
+
+/// How often a change that met another one is done again. Of those that meet, one gets through each time.
+pub(super) const MOST_TRIES: usize = 50;
 
 /// Names on one page of a list.
 pub(super) const PAGE: usize = 100;
@@ -78,10 +82,21 @@ impl RequestContext {
 
     /// Whether the caller has every permission that the operation asks for (DP-701..741).
     pub(super) async fn permit(&self, call: Call<'_>) -> Result<(), ApiError> {
+        self.permit_with(call, &Keys::new()).await
+    }
+
+    /// [`RequestContext::permit`] with what policies may ask about the request itself.
+    pub(super) async fn permit_with(&self, call: Call<'_>, of_request: &Keys) -> Result<(), ApiError> {
         for needed in required_permissions(&call) {
+            let of_resource = conditions::of_resource(self, &call, &needed.resource).await?;
+            let keys: Vec<(&str, &str)> = of_request
+                .iter()
+                .chain(&of_resource)
+                .map(|(key, value)| (key.as_str(), value.as_str()))
+                .collect();
             let mut refusal = None;
             for action in &needed.any_of {
-                match self.authorize(action, &needed.resource).await {
+                match self.authorize_with(action, &needed.resource, &keys).await {
                     Ok(()) => {
                         refusal = None;
                         break;
@@ -252,4 +267,12 @@ impl RequestContext {
     pub(super) fn batch_of_names(&self) -> usize {
         self.control.settings.quotas.batch_size as usize
     }
+}
+
+/// What is told when a change was done again so often and met another one each time. SDKs try again by themselves.
+pub(super) fn too_busy<T>(what: &str) -> Result<T, ApiError> {
+    api(
+        ErrorKind::ThrottlingException,
+        format!("{what} is being changed by others all the time; nothing was changed. Try again."),
+    )
 }

@@ -11,15 +11,12 @@ use slipway_store::{ChangeSet, CommitError, Kind, Write};
 use slipway_wire::codedeploy as wire;
 use slipway_wire::{ApiError, ErrorKind};
 
-use super::common::{Stored, application_name, batch, document, group_name, required};
+use super::common::{MOST_TRIES, Stored, application_name, batch, document, group_name, required, too_busy};
 use super::configs::Found;
 use super::group_settings::Given;
-use super::{claims, configs, group_rules, group_wire, renames, tags};
+use super::{claims, conditions, configs, group_rules, group_wire, renames, tags};
 use crate::access::{PassRoleError, RequestContext};
 use crate::error::{self, api};
-
-/// How often an update that met another one is done again.
-const MOST_TRIES: usize = 5;
 
 pub(super) async fn create(
     context: &RequestContext,
@@ -27,11 +24,17 @@ pub(super) async fn create(
 ) -> Result<wire::CreateDeploymentGroupOutput, ApiError> {
     let application_name = application_name(input.application_name.as_deref())?.to_owned();
     let name = group_name(input.deployment_group_name.as_deref())?.to_owned();
-    context.authorize_group("CreateDeploymentGroup", &application_name, &name).await?;
+    let call = Call {
+        application: Some(&application_name),
+        group: Some(&name),
+        ..context.call("CreateDeploymentGroup")
+    };
+    context.permit_with(call, &conditions::setting(input.tags.as_deref())).await?;
     let role =
         required(input.service_role_arn.as_deref(), ErrorKind::RoleRequiredException, "serviceRoleArn")?
             .to_owned();
-    let application = context.application(&application_name).await?;
+    // Before the settings: what is wrong about them is not worth telling if there is nothing to make them for.
+    context.application(&application_name).await?;
     let tags = tags::at_creation(input.tags.take())?;
     // A style that is not given is one of which nothing is given: it has the platform's defaults.
     input.deployment_style.get_or_insert_default();
@@ -39,7 +42,7 @@ pub(super) async fn create(
     let mut group = DeploymentGroup {
         id: uuid::Uuid::new_v4().to_string(),
         name,
-        application_id: application.value.id.clone(),
+        application_id: String::new(),
         deployment_config_name: String::new(),
         service_role_arn: role,
         on_premises: None,
@@ -49,35 +52,35 @@ pub(super) async fn create(
         created: context.now(),
         tags,
     };
-    let config = settle(context, &application.value, &given, &mut group).await?;
-    check_role(context, &group.service_role_arn, &application_name, &group.name).await?;
-    check_limit(context, &application.value).await?;
-
-    let mut change = ChangeSet::new()
-        // The application must still be there: a group never outlives it.
-        .with(Write::Require { key: application.key, version: application.version })
-        .with(Write::Insert(document(
-            context.key(Kind::DeploymentGroup, &group.application_id, &group.name),
-            &group,
-            0,
-        )))
-        .with(Write::Insert(document(
-            context.key(Kind::GroupHistory, &group.application_id, &group.id),
-            &GroupHistory::default(),
-            0,
-        )));
-    claims::make(context, &mut change, None, &group, &config);
-    match context.control.store.commit(change).await {
-        Ok(()) => Ok(wire::CreateDeploymentGroupOutput { deployment_group_id: Some(group.id) }),
-        Err(CommitError::Exists { key, .. }) => taken(key.as_ref(), &group, &application_name),
-        Err(CommitError::Conflict { .. }) => api(
-            ErrorKind::ApplicationDoesNotExistException,
-            format!(
-                "Application {application_name} or its deployment configuration was deleted or changed meanwhile; nothing was created."
-            ),
-        ),
-        Err(other) => Err(error::commit(other)),
+    for _ in 0..MOST_TRIES {
+        let application = context.application(&application_name).await?;
+        group.application_id.clone_from(&application.value.id);
+        let config = settle(context, &application.value, &given, &mut group).await?;
+        check_role(context, &group.service_role_arn, &application_name, &group.name).await?;
+        check_limit(context, &application.value).await?;
+        let mut change = ChangeSet::new()
+            // The application must still be there: a group never outlives it.
+            .with(Write::Require { key: application.key, version: application.version })
+            .with(Write::Insert(document(
+                context.key(Kind::DeploymentGroup, &group.application_id, &group.name),
+                &group,
+                0,
+            )))
+            .with(Write::Insert(document(
+                context.key(Kind::GroupHistory, &group.application_id, &group.id),
+                &GroupHistory::default(),
+                0,
+            )));
+        claims::make(context, &mut change, None, &group, &config);
+        match context.control.store.commit(change).await {
+            Ok(()) => return Ok(wire::CreateDeploymentGroupOutput { deployment_group_id: Some(group.id) }),
+            Err(CommitError::Exists { key, .. }) => return taken(key.as_ref(), &group, &application_name),
+            // The application or the configuration was changed or deleted: look again.
+            Err(CommitError::Conflict { .. }) => {}
+            Err(other) => return Err(error::commit(other)),
+        }
     }
+    too_busy(&format!("Application {application_name}"))
 }
 
 /// A key that is taken, as the error that names what has it.
@@ -185,10 +188,7 @@ pub(super) async fn update(
             Err(other) => return Err(error::commit(other)),
         }
     }
-    api(
-        ErrorKind::ThrottlingException,
-        format!("Deployment group {current} is being changed by others all the time; nothing was changed."),
-    )
+    too_busy(&format!("Deployment group {current}"))
 }
 
 /// The role exists, CodeDeploy may assume it for this group, and the caller may hand it over (D-30).

@@ -7,7 +7,8 @@ use slipway_store::{ChangeSet, CommitError, Write};
 use slipway_wire::codedeploy as wire;
 use slipway_wire::{ApiError, ErrorKind};
 
-use super::common::{PAGE, Stored, document, required};
+use super::common::{MOST_TRIES, PAGE, Stored, document, required, too_busy};
+use super::conditions::{self, Keys};
 use super::convert;
 use crate::access::RequestContext;
 use crate::error::{self, api};
@@ -20,9 +21,6 @@ const RESERVED: &str = "aws:";
 
 /// Longest ARN, in characters.
 const LONGEST_ARN: usize = 1011;
-
-/// How often a change that met another one is done again.
-const MOST_TRIES: usize = 5;
 
 fn invalid<T>(message: impl Into<String>) -> Result<T, ApiError> {
     api(ErrorKind::InvalidTagsToAddException, message)
@@ -60,7 +58,7 @@ pub(super) async fn tag(
     input: wire::TagResourceInput,
 ) -> Result<wire::TagResourceOutput, ApiError> {
     let arn = ResourceArn::read(input.resource_arn.as_deref())?;
-    arn.permit(context, "TagResource").await?;
+    arn.permit(context, "TagResource", conditions::setting(input.tags.as_deref())).await?;
     let given = input.tags.unwrap_or_default();
     if given.is_empty() {
         return api(ErrorKind::TagRequiredException, "Tags needs at least one tag.");
@@ -82,7 +80,7 @@ pub(super) async fn untag(
     input: wire::UntagResourceInput,
 ) -> Result<wire::UntagResourceOutput, ApiError> {
     let arn = ResourceArn::read(input.resource_arn.as_deref())?;
-    arn.permit(context, "UntagResource").await?;
+    arn.permit(context, "UntagResource", conditions::removing(input.tag_keys.as_deref())).await?;
     let keys = input.tag_keys.unwrap_or_default();
     if keys.is_empty() {
         return api(ErrorKind::TagRequiredException, "TagKeys needs at least one key.");
@@ -103,7 +101,7 @@ pub(super) async fn list(
     input: wire::ListTagsForResourceInput,
 ) -> Result<wire::ListTagsForResourceOutput, ApiError> {
     let arn = ResourceArn::read(input.resource_arn.as_deref())?;
-    arn.permit(context, "ListTagsForResource").await?;
+    arn.permit(context, "ListTagsForResource", Keys::new()).await?;
     // The model has no error for a resource that is not there.
     let missing = |error: ApiError| match error.kind {
         ErrorKind::ApplicationDoesNotExistException | ErrorKind::DeploymentGroupDoesNotExistException => {
@@ -181,16 +179,15 @@ impl<'a> ResourceArn<'a> {
         }
     }
 
-    async fn permit(&self, context: &RequestContext, operation: &str) -> Result<(), ApiError> {
-        context
-            .permit(Call {
-                application: Some(self.application),
-                group: self.group,
-                region: self.region,
-                account: self.account,
-                ..context.call(operation)
-            })
-            .await
+    async fn permit(&self, context: &RequestContext, operation: &str, keys: Keys) -> Result<(), ApiError> {
+        let call = Call {
+            application: Some(self.application),
+            group: self.group,
+            region: self.region,
+            account: self.account,
+            ..context.call(operation)
+        };
+        context.permit_with(call, &keys).await
     }
 
     async fn find(&self, context: &RequestContext) -> Result<Tagged, ApiError> {
@@ -233,5 +230,5 @@ async fn change(
             other => return other.map_err(error::commit),
         }
     }
-    invalid("The resource is being changed by others all the time; its tags are as they were.")
+    too_busy(arn.text)
 }
