@@ -507,3 +507,18 @@ def test_the_guides_commands_work_as_printed(client):
     assert shown["deploymentGroupsInfo"][0]["triggerConfigurations"] == []
     for application, name in (("Server", "github"), ("Server", "scaled"), ("ECS", "ecs-demo-dg")):
         aws("deploy", "delete-deployment-group", "--application-name", application, "--deployment-group-name", name)
+
+
+def test_zones_are_for_deployments_in_place(client, group):
+    """CF-059, A-08: wherever the two would meet."""
+    client.create_deployment_config(deploymentConfigName="zonal", minimumHealthyHosts={"type": "HOST_COUNT", "value": 0}, zonalConfig={"monitorDurationInSeconds": 1})
+    assert code_of(lambda: group(**BLUE_GREEN, deploymentConfigName="zonal")) == "InvalidInputException"
+    group(**BLUE_GREEN)
+    assert code_of(lambda: update(client, deploymentConfigName="zonal")) == "InvalidInputException"
+    call = {"applicationName": "Server", "deploymentGroupName": "group", "revision": S3, "deploymentConfigName": "zonal"}
+    answer = client.server.api().call("CreateDeployment", call)
+    assert answer.code == "InvalidInputException" and "zonalConfig" in answer.message
+    update(client, deploymentStyle=IN_PLACE, deploymentConfigName="zonal")
+    assert code_of(lambda: update(client, deploymentStyle=SHIFTING)) == "InvalidInputException"
+    update(client, deploymentConfigName="CodeDeployDefault.OneAtATime")
+    client.delete_deployment_config(deploymentConfigName="zonal")

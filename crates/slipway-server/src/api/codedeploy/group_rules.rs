@@ -16,6 +16,16 @@ pub(super) fn check(
     config: &DeploymentConfig,
 ) -> Result<(), ApiError> {
     check_config(platform, config)?;
+    if config.zonal.is_some() && group.settings.style.kind == DeploymentType::BlueGreen {
+        // 04 A-08.
+        return api(
+            ErrorKind::InvalidInputException,
+            format!(
+                "Deployment configuration {} has a zonalConfig, which works with deploymentType IN_PLACE only.",
+                config.name
+            ),
+        );
+    }
     match platform {
         ComputePlatform::Server => check_server(group),
         ComputePlatform::Lambda | ComputePlatform::ECS => {

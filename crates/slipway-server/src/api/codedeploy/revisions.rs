@@ -10,7 +10,7 @@ use slipway_store::{ChangeSet, CommitError, DocumentKey, Kind, Write};
 use slipway_wire::codedeploy as wire;
 use slipway_wire::{ApiError, ErrorKind};
 
-use super::common::{BATCH, Stored, application_name, batch, document, read_document};
+use super::common::{BATCH, MOST_TRIES, Stored, application_name, batch, document, read_document, too_busy};
 use super::convert;
 use super::locations::{self, Inline};
 use crate::access::RequestContext;
@@ -40,40 +40,33 @@ pub(super) async fn register(
 ) -> Result<(), ApiError> {
     let name = application_name(input.application_name.as_deref())?;
     context.authorize_application("RegisterApplicationRevision", name).await?;
-    let application = context.application(name).await?;
-    let revision = locations::read(application.value.platform, input.revision.as_ref(), Inline::Content)?;
     let description = description(input.description)?;
-    let key = key_of(context, &application.value, &revision);
-    loop {
-        let require = Write::Require { key: application.key.clone(), version: application.version };
+    for _ in 0..MOST_TRIES {
+        let application = context.application(name).await?;
+        let revision = locations::read(application.value.platform, input.revision.as_ref(), Inline::Content)?;
+        let key = key_of(context, &application.value, &revision);
+        // A revision never outlives its application.
+        let require = Write::Require { key: application.key, version: application.version };
         let write = match context.load::<RegisteredRevision>(key.clone()).await? {
             Some(mut stored) => {
                 if description.is_some() {
                     stored.value.description.clone_from(&description);
                 }
-                Write::Replace(document(key.clone(), &stored.value, stored.version))
+                Write::Replace(document(key, &stored.value, stored.version))
             }
-            None => Write::Insert(document(
-                key.clone(),
-                &new_revision(revision.clone(), description.clone(), context.now()),
-                0,
-            )),
+            None => {
+                let new = new_revision(revision, description.clone(), context.now());
+                Write::Insert(document(key, &new, 0))
+            }
         };
         match context.control.store.commit(ChangeSet::new().with(require).with(write)).await {
             Ok(()) => return Ok(()),
-            Err(CommitError::Conflict { .. } | CommitError::Exists { .. }) => {
-                // Someone registered the same revision, or changed the application: the latter ends here.
-                let again = context.application(name).await?;
-                if again.version != application.version {
-                    return api(
-                        ErrorKind::ApplicationDoesNotExistException,
-                        format!("Application {name} was changed meanwhile; nothing was registered."),
-                    );
-                }
-            }
+            // Someone registered the same revision, or changed the application: look again.
+            Err(CommitError::Conflict { .. } | CommitError::Exists { .. }) => {}
             Err(other) => return Err(error::commit(other)),
         }
     }
+    too_busy(&format!("Application {name}"))
 }
 
 /// A revision that has not been used.
