@@ -39,6 +39,7 @@ fn request(input: &[u8], protocol: Protocol, other: Protocol) -> String {
             assert_eq!(through(&written, protocol, protocol).as_ref(), Ok(&written), "encoding is stable");
             let carried = through(body, protocol, other).expect("the other codec writes it, too");
             assert_eq!(through(&carried, other, protocol), Ok(written), "and carries the same");
+            assert!(protocol.show(body).is_some(), "what is carried out can be recorded");
             "ok".to_owned()
         }
         Err(error) => {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{ApiError, Cbor, ErrorKind, Json};
+use crate::{ApiError, Cbor, ErrorKind, Json, cbor};
 
 /// Values of one body; a list or an object counts twice. Lists of ten thousand small objects fit, and are the
 /// operations' to refuse. Empty objects are short on the wire and long in memory: without a limit a body of one megabyte
@@ -60,6 +60,15 @@ impl Protocol {
         match self {
             Self::Json => Json::encode(value),
             Self::Cbor => Cbor::encode(value),
+        }
+    }
+
+    /// What a body says, for records of it: all members, also those that no structure has. `None` if it says nothing
+    /// that [`Protocol::decode`] could read: what an operation gets to see can be shown.
+    pub fn show(self, body: &[u8]) -> Option<serde_json::Value> {
+        match self {
+            Self::Json => Json::decode(body).ok(),
+            Self::Cbor => cbor::show(body),
         }
     }
 

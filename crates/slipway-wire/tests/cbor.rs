@@ -1,7 +1,7 @@
 //! Smithy RPC v2 CBOR as clients send and read it (D-06).
 
 use ciborium::{Value, cbor};
-use slipway_wire::codec::Codec as _;
+use slipway_wire::codec::{Codec as _, Protocol};
 use slipway_wire::codedeploy::{
     ApplicationInfo, CreateApplicationInput, CreateDeploymentConfigInput, CreateDeploymentInput,
     ListDeploymentTargetsInput, ListDeploymentsInput, ListTagsForResourceOutput, MinimumHealthyHosts,
@@ -195,6 +195,41 @@ fn members_that_the_model_lacks_are_ignored_whatever_they_hold() {
     body.push(0xff);
     let input: CreateApplicationInput = decoded(body);
     assert_eq!(input.application_name.as_deref(), Some("shop"));
+}
+
+/// Nothing that an operation gets to see can be kept from the audit trail by what stands beside it (DP-430).
+#[test]
+fn what_is_read_can_be_shown() {
+    let mut body = b"\xbf\x6fapplicationName\x64shop".to_vec();
+    for (name, value) in [
+        ("time", &b"\xc1\x19\x03\xe8"[..]),
+        ("bytes", b"\x5f\x42ab\x41c\xff"),
+        ("bignum", b"\xc2\x41\x01"),
+        ("large", b"\x3b\xff\xff\xff\xff\xff\xff\xff\xff"),
+        ("names", b"\xa3\x01\x02\x81\xa0\x03\x61a\x04"),
+        ("nan", b"\xf9\x7e\x00"),
+        ("marks", b"\xd9\xd9\xf7\xc0\x61t"),
+        ("undefined", b"\xf7"),
+    ] {
+        body.extend(bytes(&name.into()));
+        body.extend(value);
+    }
+    body.push(0xff);
+    let input: CreateApplicationInput = decoded(&body);
+    assert_eq!(input.application_name.as_deref(), Some("shop"));
+    let shown = Protocol::Cbor.show(&body).expect("readable");
+    assert_eq!(
+        shown,
+        serde_json::json!({
+            "applicationName": "shop", "time": 1000, "bytes": "(7 bytes)", "bignum": "(2 bytes)",
+            "large": -18_446_744_073_709_551_616.0, "names": {"?": 3, "a": 4}, "nan": null, "marks": "t",
+            "undefined": null,
+        })
+    );
+    assert_eq!(Protocol::Cbor.show(b"\xa1\x61a"), None);
+    let many = member("unknown", &[&b"\x9f"[..], &b"\x40".repeat(90_000), b"\xff"].concat());
+    decoded::<CreateApplicationInput>(&many);
+    assert!(Protocol::Cbor.show(&many).is_some());
 }
 
 #[test]

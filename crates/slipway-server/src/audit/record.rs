@@ -91,7 +91,7 @@ fn is_read_only(operation: &str) -> bool {
 fn read(format: Format, body: &[u8]) -> (Option<String>, Value) {
     match format {
         Format::Rpc(protocol) => {
-            let value = if body.is_empty() { None } else { protocol.decode::<Value>(body).ok() };
+            let value = if body.is_empty() { None } else { protocol.show(body) };
             (None, value.map_or(Value::Null, redact::parameters))
         }
         Format::Query => match Form::parse(body) {
@@ -110,7 +110,7 @@ fn is_name(text: &str) -> bool {
 
 fn answer(format: Format, body: &[u8]) -> Value {
     let value = match format {
-        Format::Rpc(protocol) => protocol.decode::<Value>(body).ok(),
+        Format::Rpc(protocol) => protocol.show(body),
         Format::Query => std::str::from_utf8(body).ok().and_then(xml::result),
     };
     value.map_or(Value::Null, redact::answer)

@@ -30,6 +30,8 @@ pub(super) struct Decoder<'de> {
     last: usize,
     depth: usize,
     values: usize,
+    /// Everything is read, as much as there are words for it: see [`Decoder::showing`].
+    shows: bool,
     /// The way to the value that is being read. Left as it is when that fails.
     path: Vec<Step<'de>>,
 }
@@ -41,7 +43,13 @@ enum Step<'de> {
 
 impl<'de> Decoder<'de> {
     pub(super) fn new(input: &'de [u8]) -> Self {
-        Self { input, at: 0, last: 0, depth: 0, values: 0, path: Vec::new() }
+        Self { input, at: 0, last: 0, depth: 0, values: 0, shows: false, path: Vec::new() }
+    }
+
+    /// A decoder for a tree of any values: whatever a structure skips is read, too, tags as what they tag, bytes as
+    /// their number.
+    pub(super) fn showing(input: &'de [u8]) -> Self {
+        Self { shows: true, ..Self::new(input) }
     }
 
     /// Nothing follows the one item that a body is.
@@ -126,6 +134,10 @@ impl<'de> Decoder<'de> {
 
     /// The name of a member, or the key of a map.
     fn name(&mut self) -> Result<Cow<'de, str>, Error> {
+        if self.shows && !matches!(self.peek()?, Head::Text(_) | Head::Break) {
+            self.skip()?;
+            return Ok(Cow::Borrowed("?"));
+        }
         match self.head()? {
             Head::Text(length) => self.text(length),
             Head::Break => Err(Error::Invalid("a break where none belongs")),
@@ -240,10 +252,16 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
     }
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        if self.shows && matches!(self.peek()?, Head::Bytes(_)) {
+            let start = self.at;
+            self.skip()?;
+            return visitor.visit_string(format!("({} bytes)", self.at - start));
+        }
         match self.head()? {
             Head::Unsigned(number) => visitor.visit_u64(number),
             Head::Negative(number) => match i64::try_from(number) {
                 Ok(number) => visitor.visit_i64(-1 - number),
+                Err(_) if self.shows => visitor.visit_f64(-1.0 - number as f64),
                 Err(_) => visitor.visit_i128(-1 - i128::from(number)),
             },
             Head::Float(number) => visitor.visit_f64(number),
@@ -266,6 +284,12 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
                 Ok(value)
             }
             Head::Break => Err(Error::Invalid("a break where none belongs")),
+            Head::Tag(_) if self.shows => {
+                self.deeper()?;
+                let value = self.deserialize_any(visitor)?;
+                self.depth -= 1;
+                Ok(value)
+            }
             // Not the visitor's choice: serde's own for strings would take bytes.
             head @ (Head::Bytes(_) | Head::Tag(_)) => Err(Error::invalid_type(unexpected(head), &visitor)),
         }

@@ -17,8 +17,8 @@ mod head;
 
 use std::fmt;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize as _, Serialize};
 
 use crate::codec::{self, Codec};
 use crate::{ApiError, ErrorKind};
@@ -52,6 +52,13 @@ impl Codec for Cbor {
         let name = format!("{NAMESPACE}#{}", error.kind.as_str());
         encode::texts(&[("__type", &name), ("message", &error.message)])
     }
+}
+
+/// What a body says, as a tree; `None` only for bodies that no structure is read from either.
+pub(crate) fn show(body: &[u8]) -> Option<serde_json::Value> {
+    let mut decoder = Decoder::showing(if body.is_empty() { NO_MEMBERS } else { body });
+    let value = serde_json::Value::deserialize(&mut decoder).ok()?;
+    decoder.end().ok().map(|()| value)
 }
 
 /// Why a body is not read, or an answer not written.
