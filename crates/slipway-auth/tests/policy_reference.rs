@@ -147,10 +147,12 @@ mod naive {
         // Of one value of the request: does any value of the policy fit, or is that not known?
         let fits = |value: &str| -> Option<bool> {
             let each: Vec<Option<bool>> = wanted.iter().map(|w| compare(&positive, w, value, keys)).collect();
-            match () {
-                () if each.contains(&Some(true)) => Some(true),
-                () if each.contains(&None) => None,
-                () => Some(false),
+            if each.contains(&Some(true)) {
+                Some(true)
+            } else if each.contains(&None) {
+                None
+            } else {
+                Some(false)
             }
         };
         let holds = |value: &&str| match fits(value) {
