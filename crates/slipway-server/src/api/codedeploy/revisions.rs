@@ -47,17 +47,13 @@ pub(super) async fn register(
         let key = key_of(context, &application.value, &revision);
         // A revision never outlives its application.
         let require = Write::Require { key: application.key, version: application.version };
-        let write = match context.load::<RegisteredRevision>(key.clone()).await? {
-            Some(mut stored) => {
-                if description.is_some() {
-                    stored.value.description.clone_from(&description);
-                }
-                Write::Replace(document(key, &stored.value, stored.version))
+        let write = if let Some(mut stored) = context.load::<RegisteredRevision>(key.clone()).await? {
+            if description.is_some() {
+                stored.value.description.clone_from(&description);
             }
-            None => {
-                let new = new_revision(revision, description.clone(), context.now());
-                Write::Insert(document(key, &new, 0))
-            }
+            Write::Replace(document(key, &stored.value, stored.version))
+        } else {
+            Write::Insert(document(key, &new_revision(revision, description.clone(), context.now()), 0))
         };
         match context.control.store.commit(ChangeSet::new().with(require).with(write)).await {
             Ok(()) => return Ok(()),
