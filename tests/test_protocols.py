@@ -5,6 +5,7 @@ import datetime
 import gzip
 import json
 import struct
+import subprocess
 
 import boto3
 import botocore.session
@@ -15,7 +16,7 @@ from botocore.exceptions import ClientError
 from botocore.loaders import create_loader
 from botocore.parsers import create_parser
 
-from harness import ROLE, eventually
+from harness import BINARIES, ROLE, Server, eventually, running
 
 PROTOCOLS = {"json": "application/x-amz-json-1.1", "smithy-rpc-v2-cbor": "application/cbor"}
 USER = "arn:aws:iam::000000000001:user/AWS/CodeDeploy/"
@@ -420,6 +421,25 @@ def test_objects_of_the_store_are_not_mistaken_for_calls(shared_server):
     s3.put_object(Bucket="service", Key=key, Body=b"\xa0", ContentType="application/cbor")
     answer = s3.get_object(Bucket="service", Key=key)
     assert (answer["Body"].read(), answer["ContentType"]) == (b"\xa0", "application/cbor")
+
+
+def test_the_audit_trail_says_the_same_of_both(tmp_path, models):
+    """DP-430; whatever stands beside the members in CBOR."""
+    data = tmp_path / "data"
+    parameters = {"createTimeRange": {"start": 1767225600.5}, "includeOnlyStatuses": ["Failed"]}
+    with running(Server(data)) as server:
+        for path in models.values():
+            client_of(server, path).list_deployments(**parameters)
+        unseen = b"\xa2" + cbor("applicationName") + cbor("seen") + cbor("unknown") + b"\x83\x41a\xd9\xd9\xf7\x01\xa1\x01\x02"
+        assert Wire(server).send("CreateApplication", unseen).status == 200
+        assert server.terminate() == 0
+    told = subprocess.run([BINARIES / "slipway", "admin", "audit", "--data-dir", data, "--json"], capture_output=True, check=True, timeout=60).stdout
+    records = [json.loads(line) for line in told.splitlines()]
+    listed = [record["requestParameters"] for record in records if record["eventName"] == "ListDeployments"]
+    assert listed == [parameters, parameters]
+    created = [record for record in records if record["eventName"] == "CreateApplication"]
+    assert [record["requestParameters"]["applicationName"] for record in created] == ["seen"]
+    assert created[0]["responseElements"]["applicationId"]
 
 
 # ---- compressed bodies, in both
