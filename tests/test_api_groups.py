@@ -522,3 +522,40 @@ def test_zones_are_for_deployments_in_place(client, group):
     assert code_of(lambda: update(client, deploymentStyle=SHIFTING)) == "InvalidInputException"
     update(client, deploymentConfigName="CodeDeployDefault.OneAtATime")
     client.delete_deployment_config(deploymentConfigName="zonal")
+
+
+def test_everything_of_an_application_goes_with_it_and_its_service_is_free(client):
+    """CF-164, CF-257."""
+    for _ in range(2):
+        client.create_application(applicationName="passing", computePlatform="ECS")
+        client.create_deployment_group(applicationName="passing", deploymentGroupName="group", serviceRoleArn=ROLE, **ECS)
+        update(client, application="passing", newDeploymentGroupName="renamed")
+        client.update_application(applicationName="passing", newApplicationName="passed")
+        client.delete_application(applicationName="passed")
+
+
+def test_groups_configurations_and_names_survive_kill_9(tmp_path):
+    """What was acknowledged is there again, and a page token made before is good after."""
+    with running(Server(tmp_path / "data")) as server:
+        client = server.client("codedeploy")
+        client.create_application(applicationName="before", tags=[{"Key": "a", "Value": "b"}])
+        client.create_deployment_config(deploymentConfigName="mine", minimumHealthyHosts={"type": "FLEET_PERCENT", "value": 75})
+        client.create_deployment_group(applicationName="before", deploymentGroupName="group", serviceRoleArn=ROLE, **FULL | {"deploymentConfigName": "mine"})
+        client.create_deployment_group(applicationName="before", deploymentGroupName="plain", serviceRoleArn=ROLE)
+        deployment = client.create_deployment(applicationName="before", deploymentGroupName="plain", revision=S3)["deploymentId"]
+        for number in range(101):
+            client.register_application_revision(applicationName="before", revision={**S3, "s3Location": {**S3["s3Location"], "key": f"k{number:03}"}})
+        token = client.list_application_revisions(applicationName="before", sortBy="registerTime")["nextToken"]
+        client.update_application(applicationName="before", newApplicationName="after")
+        update(client, "plain", "after", newDeploymentGroupName="renamed")
+        shown = client.get_deployment_group(applicationName="after", deploymentGroupName="group")["deploymentGroupInfo"]
+        server.kill()
+        server.start()
+        client = server.client("codedeploy")
+        assert client.get_deployment_group(applicationName="after", deploymentGroupName="group")["deploymentGroupInfo"] == shown
+        info = client.get_deployment(deploymentId=deployment)["deploymentInfo"]
+        assert (info["applicationName"], info["deploymentGroupName"]) == ("after", "renamed")
+        rest = client.list_application_revisions(applicationName="after", sortBy="registerTime", nextToken=token)
+        assert [r["s3Location"]["key"] for r in rest["revisions"]] == ["k099", "k100"] and "nextToken" not in rest
+        assert client.list_tags_for_resource(ResourceArn="arn:aws:codedeploy:us-east-1:000000000001:application:after")["Tags"] == [{"Key": "a", "Value": "b"}]
+        assert code_of(lambda: client.delete_deployment_config(deploymentConfigName="mine")) == "DeploymentConfigInUseException"

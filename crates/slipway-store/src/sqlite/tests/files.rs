@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
+use crate::rows::{RevisionQuery, RevisionTime};
 
 #[tokio::test]
 async fn what_was_committed_is_there_after_reopening_the_file() {
@@ -148,4 +149,39 @@ fn a_directory_that_is_not_there_is_named() {
     let refused = SqliteStore::open(&directory.path().join("missing/slipway.db")).unwrap_err();
     assert!(matches!(refused, OpenError::Io { .. }), "{refused:?}");
     assert!(refused.to_string().contains("missing/slipway.db"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_database_of_the_first_release_is_brought_up_to_date_with_what_is_in_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("slipway.db");
+    let first = Connection::open(&path).unwrap();
+    first.execute_batch(include_str!("../migrations/0001_initial.sql")).unwrap();
+    first.pragma_update(None, "application_id", 0x534c_5057).unwrap();
+    first.pragma_update(None, "user_version", 1).unwrap();
+    let body = r#"{"registered":7,"first_used":null,"last_used":null}"#;
+    first
+        .execute(
+            "INSERT INTO documents VALUES ('/', 4, 'app', 'old', 1, ?1), ('/', 40, '', 'no json', 1, 'x')",
+            [body],
+        )
+        .unwrap();
+    drop(first);
+
+    let store = open(directory.path());
+    let query = RevisionQuery {
+        partition: Partition::Installation,
+        application_id: "app".to_owned(),
+        by: RevisionTime::Registered,
+        descending: true,
+        after: None,
+        limit: 10,
+    };
+    let listed = store.revisions(&query).await.unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!((listed[0].key.name.as_str(), listed[0].body.as_str()), ("old", body));
+    store.close().await;
+    let version: i64 =
+        Connection::open(&path).unwrap().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    assert_eq!(version, schema::SCHEMA_VERSION);
 }
