@@ -473,3 +473,55 @@ def test_a_signal_ends_the_script_and_the_deployment(host):
     assert process.returncode == 1 and "execute your script" in out
     assert event == "AfterInstall" and "failed with exit code signal 15 (SIGTERM)" in err
     assert not Path(f"/proc/{pid}").exists() and not host.traced(), "nothing is left, and nothing else has begun"
+
+
+def test_a_signal_ends_the_wait_for_a_download(host):
+    app = host.revision("one")
+    with github({}) as (address, asked):
+        host.configure(github_endpoint=address)
+        process = subprocess.Popen([host.command, "-c", host.config, "-l", "https://github.com/me/app"], cwd=app, env=host.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        # The next attempt would come after ten seconds.
+        eventually(lambda: asked and "trying again" in (host.log / "codedeploy-local.log").read_text(), "the first attempt fails")
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=9)
+    assert process.returncode == 1 and out.endswith("ERROR: Interrupted by a signal\n")
+    assert f"attempts that fail are told in {host.log}/codedeploy-local.log" in err
+
+
+# One verdict (AS-132)
+
+HEAD = "version: 0.0\nos: linux\n"
+GOOD = HEAD + "files:\n  - source: content\n    destination: {}\nhooks:\n  AfterInstall:\n    - location: go.sh\n"
+
+
+@pytest.mark.parametrize(("appspec", "good"), [
+    (GOOD, True),
+    (GOOD.replace("\n", "\r\n"), True),
+    (GOOD + "unknown: key\n", True),
+    (HEAD, True),
+    (HEAD.replace("0.0", "'0.0'"), True),
+    (GOOD.replace("0.0", "1.0"), False),
+    (GOOD.replace("linux", "windows"), False),
+    (GOOD.replace("linux", "Linux"), False),
+    (GOOD.replace("content", "missing"), False),
+    (GOOD.replace("content", "../content"), False),
+    (GOOD.replace("content", "escape"), False),
+    (GOOD + "# escape\n", False),
+    (GOOD.replace("go.sh", "missing.sh"), False),
+    (GOOD.replace("go.sh", "../go.sh"), False),
+    (GOOD.replace("go.sh", "content"), False),
+    (GOOD.replace("files:\n", "files:\n  - source: other/page\n    destination: {}\n"), False),
+    (GOOD + "      timeout: 0\n", False),
+    (GOOD.replace("hooks", "permissions:\n  - object: {}\n    mode: 888\nhooks"), False),
+    (GOOD.replace("  - source", "\t- source"), False),
+    ("", False),
+], ids=range(20))
+def test_the_validator_and_the_host_give_one_verdict(host, appspec, good):
+    app = bundle(host.directory / "app", appspec.replace("{}", str(host.target)), {"content/page": "x", "other/page": "y", "go.sh": "#!/bin/sh\n"})
+    if "escape" in appspec:
+        (app / "escape").symlink_to("/etc/hostname")
+    flags = ["--os", "linux"]
+    told = subprocess.run([BINARIES / "slipway", "deploy", "validate", *flags, app], capture_output=True, text=True, timeout=60)
+    assert told.returncode == (0 if good else 1), told.stdout + told.stderr
+    done = host.run("-l", app)
+    assert done.returncode == told.returncode, told.stdout + done.stdout

@@ -1,7 +1,7 @@
 //! What a host would find wrong with the content of a bundle: missing or escaping sources and scripts, two
 //! files for one place, scripts that cannot start (AS-024, AS-032..AS-035, AS-093, AS-094, AS-135, D-17).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
@@ -54,6 +54,7 @@ fn check_content(root: &Path, spec: &AppSpec, complete: bool) -> Vec<Problem> {
             check.mapping(mapping);
         }
         check.scripts(spec);
+        check.members(check.root, Path::new(""));
         if complete {
             check.objects(spec);
         }
@@ -75,8 +76,14 @@ fn with_check(root: &Path, spec: &AppSpec, work: impl FnOnce(&mut Check<'_>)) ->
         Ok(root) => root,
         Err(failure) => return vec![error((1, 1), format!("{}: {failure}", root.display()))],
     };
-    let mut check =
-        Check { root: &root, os: spec.os, problems: Vec::new(), taken: HashMap::new(), place: (1, 1) };
+    let mut check = Check {
+        root: &root,
+        os: spec.os,
+        problems: Vec::new(),
+        taken: HashMap::new(),
+        told: HashSet::new(),
+        place: (1, 1),
+    };
     work(&mut check);
     check.problems
 }
@@ -132,6 +139,8 @@ struct Check<'a> {
     problems: Vec<Problem>,
     /// Who takes a place on the host: the source, and whether it is a directory.
     taken: HashMap<PathBuf, (PathBuf, bool)>,
+    /// Members whose refusal was told where the AppSpec file names them.
+    told: HashSet<PathBuf>,
     /// Of the item at hand.
     place: (usize, usize),
 }
@@ -173,13 +182,16 @@ impl Check<'_> {
             Ok(_) => {
                 let kind = if what == "script" { "script" } else { "file or directory" };
                 self.error(format!("the bundle has no {kind} {typed:?}"));
-                if let Some(meant) = self.similar(relative) {
+                if typed.contains(['*', '?']) {
+                    self.help("names are taken as they are; name the directory, or each file");
+                } else if let Some(meant) = self.similar(relative) {
                     self.help(format!("did you mean {meant}? Upper and lower case differ"));
                 }
                 None
             }
             Err(reason) => {
                 self.error(format!("the {what} {typed} is refused: {reason}"));
+                self.told.insert(relative.to_owned());
                 None
             }
         }
@@ -235,6 +247,7 @@ impl Check<'_> {
                 Ok(_) => self.file(&relative, &below, destination),
                 Err(reason) => {
                     self.error(format!("the source {} is refused: {reason}", relative.display()));
+                    self.told.insert(relative);
                 }
             }
         }
@@ -256,9 +269,37 @@ impl Check<'_> {
                 "the source {} is neither a file nor a directory nor a symbolic link",
                 relative.display()
             ));
+            self.told.insert(relative.to_owned());
             return;
         }
         self.take(destination, relative, false);
+    }
+
+    /// Hosts refuse the whole bundle for a member that leads out of it, wherever it lies (D-17).
+    fn members(&mut self, directory: &Path, below: &Path) {
+        self.place = (1, 1);
+        // What cannot be read is told where it is named, or cannot be packed either.
+        let mut entries: Vec<_> = fs::read_dir(directory).into_iter().flatten().flatten().collect();
+        entries.sort_by_key(fs::DirEntry::file_name);
+        for entry in entries {
+            let relative = below.join(entry.file_name());
+            let Ok(kind) = entry.file_type() else { continue };
+            if kind.is_dir() {
+                self.members(&entry.path(), &relative);
+            } else if kind.is_symlink() {
+                if let Err(reason) = resolve(self.root, Path::new(""), &relative)
+                    && !self.told.contains(&relative)
+                {
+                    self.error(format!("the link {} is refused: {reason}", relative.display()));
+                    self.help("remove it, or let it lead to a place in the bundle by a relative path");
+                }
+            } else if !kind.is_file() && !self.told.contains(&relative) {
+                self.error(format!(
+                    "{} is neither a file nor a directory nor a symbolic link",
+                    relative.display()
+                ));
+            }
+        }
     }
 
     /// AS-034, AS-035: one place, one file; directories may meet.

@@ -85,6 +85,17 @@ fn as_135_every_source_and_script_exists() {
     );
 }
 
+/// AS-028, AS-029: the reference knows files, directories and `/`.
+#[test]
+fn a_source_with_wildcards_is_a_name_like_any_other() {
+    let dir = bundle(&[("appspec.yml", &one("\"*.txt\"")), ("a.txt", "")]);
+    assert!(
+        told(dir.path()).ends_with("\n  help: names are taken as they are; name the directory, or each file")
+    );
+    fs::write(dir.path().join("*.txt"), "").unwrap();
+    assert_eq!(told(dir.path()), "");
+}
+
 #[test]
 fn as_034_035_two_sources_for_one_place() {
     let two = |first: &str, second: &str| {
@@ -126,6 +137,12 @@ fn d_17_what_leads_out_of_the_bundle_is_refused_wherever_it_lies() {
     assert!(link("..").contains("lead in a circle"), "a directory that contains itself");
     assert_eq!(link("../../elsewhere"), "", "a link inside is fine");
     assert_eq!(link("dangling"), "", "AS-033");
+
+    symlink("/etc/passwd", dir.path().join("beside")).unwrap();
+    assert!(
+        told(dir.path())
+            .starts_with("1:1: error: the link beside is refused: it leads out of the bundle\n  help: ")
+    );
 
     let dir = bundle(&[("appspec.yml", &hook("go.sh"))]);
     symlink("/bin/sh", dir.path().join("go.sh")).unwrap();

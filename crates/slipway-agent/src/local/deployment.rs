@@ -11,6 +11,7 @@ use crate::client::Diagnostics;
 use crate::download::DownloadError;
 use crate::executor::{BundleError, Plan};
 use crate::layout::Deployment;
+use crate::spec::Revision;
 
 /// Runs the events; `true` when all of them succeeded. The error is the text behind `ERROR:`.
 pub(super) async fn run(setup: Setup) -> Result<bool, String> {
@@ -24,7 +25,7 @@ pub(super) async fn run(setup: Setup) -> Result<bool, String> {
         spec.application_name,
         setup.events.join(", ")
     ));
-    let run = Run { setup: &setup, deployment: &deployment };
+    let run = Run { setup: &setup, deployment: &deployment, interrupt: &interrupt };
     let mut failure = None;
     for event in &setup.events {
         let outcome =
@@ -83,6 +84,7 @@ impl From<Diagnostics> for Failure {
 struct Run<'a> {
     setup: &'a Setup,
     deployment: &'a Deployment,
+    interrupt: &'a Interrupt,
 }
 
 impl Run<'_> {
@@ -92,10 +94,7 @@ impl Run<'_> {
         let plan = executor.prepare(event, spec)?;
         let named = match &plan {
             Plan::DownloadBundle => {
-                executor
-                    .download_bundle(spec, self.deployment)
-                    .await
-                    .map_err(|error| Diagnostics::failure(self.told(&error)))?;
+                self.download().await?;
                 self.warn();
                 return Ok(());
             }
@@ -113,6 +112,23 @@ impl Run<'_> {
             });
             Failure { diagnostics, script }
         })
+    }
+
+    async fn download(&self) -> Result<(), Failure> {
+        let Setup { executor, spec, log_file, .. } = self.setup;
+        if !matches!(spec.revision, Revision::Local { .. }) {
+            // Failed attempts are repeated after minutes (DP-351): silence would look like a hang.
+            explain(format_args!(
+                "Downloading the bundle; attempts that fail are told in {}",
+                log_file.display()
+            ));
+        }
+        tokio::select! {
+            done = executor.download_bundle(spec, self.deployment) => {
+                done.map_err(|error| Diagnostics::failure(self.told(&error)).into())
+            }
+            () = self.interrupt.request() => Err(Failure::interrupted()),
+        }
     }
 
     /// DP-365: keys have a text of their own.

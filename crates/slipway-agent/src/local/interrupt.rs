@@ -2,25 +2,22 @@
 //!
 //! Scripts have process groups of their own, so a terminal's signal does not reach them by itself.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
 use super::explain;
 
 /// Whether somebody wants this deployment to end.
-pub(super) struct Interrupt(Arc<AtomicBool>);
+pub(super) struct Interrupt(watch::Receiver<bool>);
 
 impl Interrupt {
     /// Catches SIGINT, SIGTERM and SIGHUP from now on. The second one kills.
     pub(super) fn watch() -> std::io::Result<Self> {
-        let requested = Arc::new(AtomicBool::new(false));
+        let (sender, requested) = watch::channel(false);
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut hangup = signal(SignalKind::hangup())?;
-        let flag = Arc::clone(&requested);
         tokio::spawn(async move {
             let mut how = Signal::TERM;
             loop {
@@ -29,7 +26,7 @@ impl Interrupt {
                     _ = terminate.recv() => {}
                     _ = hangup.recv() => {}
                 }
-                flag.store(true, Ordering::Relaxed);
+                sender.send_replace(true);
                 explain("Interrupted: the running script is told to end; once more kills it");
                 for child in children() {
                     // `runas` has no group of its own yet when it has only just begun.
@@ -44,7 +41,15 @@ impl Interrupt {
     }
 
     pub(super) fn requested(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        *self.0.borrow()
+    }
+
+    /// Waits until somebody does.
+    pub(super) async fn request(&self) {
+        if self.0.clone().wait_for(|requested| *requested).await.is_err() {
+            // Nobody is left to tell us.
+            std::future::pending::<()>().await;
+        }
     }
 }
 

@@ -337,4 +337,13 @@ mod tests {
         assert_eq!(appspec(&archive, Some("own.yml")).as_deref(), Ok("own.yml"), "A-15");
         assert!(matches!(appspec(&bundle, Some("x")), Err(LocationError::NoAppSpec { .. })));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_is_typed_has_an_answer(location in "(s3://|https://github.com/|https://api.github.com/repos/|http|)\\PC{0,40}", kind in 0_usize..6) {
+            let kind = [None, Some("zip"), Some("tar"), Some("tgz"), Some("directory"), Some("x")][kind];
+            // The error, if it is one, is a text.
+            let _ = remote(&location, kind);
+        }
+    }
 }

@@ -240,4 +240,12 @@ mod tests {
         assert_eq!(read(&["-l", "x", "-h"]), Parsed::Help);
         assert_eq!(read(&["--version"]), Parsed::Version);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_words_there_are_have_an_answer(words in proptest::collection::vec("-{0,2}[a-zA-Z]{0,3}=?\\PC{0,8}", 0..6)) {
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            let _ = read(&words);
+        }
+    }
 }

@@ -15,7 +15,7 @@ use crate::download::{Downloader, GitHubSettings, S3Settings};
 use crate::executor::Executor;
 use crate::http::{HttpClient, Trust};
 use crate::identity::{self, variable};
-use crate::layout::{Layout, is_plain_name};
+use crate::layout::{Layout, is_group_id, is_plain_name};
 use crate::logs::AgentLog;
 use crate::spec::{DeploymentSpec, Revision};
 use crate::sys::process::isolate;
@@ -51,7 +51,7 @@ impl Setup {
         let appspec_filename = location::appspec(&revision, appspec).map_err(text)?;
         let events = events::plan(options.events.as_deref()).map_err(text)?;
         let group = options.deployment_group.as_deref().unwrap_or(DEFAULT_GROUP);
-        if !is_plain_name(group) {
+        if !is_group_id(group) {
             return Err(format!("deployment group {group} cannot be the name of a directory"));
         }
         let shown = location.map_or_else(|| current.display().to_string(), str::to_owned);
