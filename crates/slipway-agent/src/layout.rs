@@ -103,6 +103,13 @@ pub fn is_plain_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= 255 && name != "." && name != ".." && !name.contains(['/', '\\', '\0'])
 }
 
+/// Whether a deployment group can have this id: the group's directory lies beside the agent's own.
+pub fn is_group_id(id: &str) -> bool {
+    const OWN: [&str; 4] =
+        ["agent-state", "deployment-instructions", "deployment-logs", "ongoing-deployment"];
+    is_plain_name(id) && !id.starts_with('.') && !OWN.contains(&id)
+}
+
 /// Replaces a file so that a crash leaves the old content or the new one, durably. Nobody else reads it.
 pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
     replace(path, 0o600, |file| file.write_all(content))
@@ -145,7 +152,7 @@ pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Layout, is_plain_name};
+    use super::{Layout, is_group_id, is_plain_name};
     use std::path::Path;
 
     #[test]
@@ -171,6 +178,7 @@ mod tests {
         for bad in ["", ".", "..", "a/b", "a\\b", "a\0b", &"x".repeat(256)] {
             assert!(!is_plain_name(bad), "{bad:?}");
         }
+        assert!(is_group_id("6f1e4b5a-group") && !is_group_id("agent-state") && !is_group_id(".x"));
         assert!(Layout::new(Path::new("relative"), "t").group("g").is_absolute());
     }
 }

@@ -299,6 +299,28 @@ impl Config {
         Ok(())
     }
 
+    /// What users who are not root could change: whoever does that decides what runs as root.
+    pub fn open_to_others(&self) -> Vec<String> {
+        use std::os::unix::fs::MetadataExt as _;
+        const OTHERS_WRITE: u32 = 0o022;
+        if !rustix::process::geteuid().is_root() {
+            return Vec::new();
+        }
+        [&self.root_dir, &self.pid_dir, &self.log_dir, &self.path, &self.on_premises_config_file]
+            .into_iter()
+            .filter(|path| {
+                std::fs::metadata(path)
+                    .is_ok_and(|found| found.uid() != 0 || found.mode() & OTHERS_WRITE != 0)
+            })
+            .map(|path| {
+                format!(
+                    "{} can be changed by users other than root: they can run anything as root",
+                    path.display()
+                )
+            })
+            .collect()
+    }
+
     /// The PID file (AG-043).
     pub fn pid_file(&self) -> PathBuf {
         self.pid_dir.join(format!("{}.pid", self.program_name))

@@ -25,7 +25,7 @@ use slipway_appspec::AppSpec;
 pub use cleanup::{Cleaned, cleanup};
 pub use error::InstallError;
 
-use crate::layout::{is_plain_name, write_atomically};
+use crate::layout::{is_group_id, write_atomically};
 use crate::sys::directory::Follow;
 
 /// What hosts may refuse beyond the documented rules (AP-30, D-17).
@@ -116,5 +116,5 @@ pub fn install(request: &InstallRequest<'_>) -> Result<InstallReport, InstallErr
 
 /// Group ids come from outside and become file names.
 fn check_group_id(group_id: &str) -> Result<(), InstallError> {
-    if is_plain_name(group_id) { Ok(()) } else { Err(InstallError::GroupId(group_id.to_owned())) }
+    if is_group_id(group_id) { Ok(()) } else { Err(InstallError::GroupId(group_id.to_owned())) }
 }

@@ -14,6 +14,8 @@ use crate::clock;
 use super::{open_log, plain};
 
 const KEPT_DAYS: usize = 7;
+/// An answer that makes no sense may be megabytes long, and comes again with each poll.
+const LONGEST: usize = 8192;
 
 /// How much a line matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,7 +132,10 @@ fn today() -> Date {
 /// `YYYY-MM-DDTHH:MM:SS LEVEL [codedeploy-agent(<pid>)]: <message>`; a message keeps to one line and tells terminals
 /// nothing, so that no answer of a server and no name in a bundle can forge another.
 fn format_line(now: &Zoned, level: Level, pid: u32, message: &dyn fmt::Display) -> String {
-    let message = plain(&message.to_string().replace(['\n', '\r'], " "));
+    let mut message = plain(&message.to_string().replace(['\n', '\r'], " "));
+    if let Some((cut, _)) = message.char_indices().nth(LONGEST) {
+        message.truncate(cut);
+    }
     format!("{} {} [codedeploy-agent({pid})]: {message}\n", now.strftime("%Y-%m-%dT%H:%M:%S"), level.padded())
 }
 
@@ -220,6 +225,7 @@ mod tests {
         let now = date(2026, 3, 4).at(5, 6, 7, 0).in_tz("UTC").expect("a time");
         let line = format_line(&now, Level::Info, 42, &"member \u{1b}]0;owned\u{7}\u{1b}[2Jx");
         assert!(line.ends_with(": member x\n"), "AP-31: {line:?}");
+        assert!(format_line(&now, Level::Info, 42, &"x".repeat(1 << 20)).len() < 9000);
     }
 
     #[test]

@@ -44,6 +44,7 @@ pub(super) fn run(config: &Config) -> ExitCode {
 
 /// `start`: the daemon, which tells when it is ready and then lets go of the terminal.
 pub(super) fn run_daemon(config: &Config) -> ExitCode {
+    isolate();
     // Away from the terminal and its signals; it fails only for a process that is a leader already.
     let _ = rustix::process::setsid();
     // Away from the directory of whoever started it (AS-107).
@@ -89,6 +90,9 @@ enum Served {
 fn serve(config: &Config, log: &AgentLog, ready: impl FnOnce()) -> Result<Served, String> {
     isolate();
     config.prepare_directories().map_err(|error| error.to_string())?;
+    for danger in config.open_to_others() {
+        log.warn(danger);
+    }
     let lock = config.lock_file();
     let running = Running::take(config).map_err(|error| format!("{}: {error}", lock.display()))?;
     let Some(running) = running else {

@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use rustix::process::{Pid, test_kill_process};
@@ -20,7 +21,8 @@ pub(super) struct Running {
 impl Running {
     /// Takes the lock. `None`: somebody else has it.
     pub(super) fn take(config: &Config) -> io::Result<Option<Self>> {
-        let lock = open(&config.lock_file())?;
+        // `status` looks at it, in whosever name.
+        let lock = open(&config.lock_file(), 0o644)?;
         match lock.try_lock() {
             Ok(()) => {
                 let root = take_root(&config.root_dir)?;
@@ -50,7 +52,7 @@ impl Drop for Running {
 fn take_root(root: &Path) -> io::Result<File> {
     let directory = root.join("agent-state");
     std::fs::create_dir_all(&directory)?;
-    let lock = open(&directory.join("lock"))?;
+    let lock = open(&directory.join("lock"), 0o600)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => {
@@ -60,8 +62,8 @@ fn take_root(root: &Path) -> io::Result<File> {
     }
 }
 
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).truncate(false).write(true).open(path)
+fn open(path: &Path, mode: u32) -> io::Result<File> {
+    OpenOptions::new().create(true).truncate(false).write(true).mode(mode).open(path)
 }
 
 /// The PID of the running agent. A PID file of nobody is deleted, and said so (AG-042).

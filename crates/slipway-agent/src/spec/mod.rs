@@ -12,7 +12,7 @@ pub use envelope::{EnvelopeError, Verified, verify};
 pub use pin::{PinError, SignerPin};
 
 use crate::client::Envelope;
-use crate::layout::is_plain_name;
+use crate::layout::{is_group_id, is_plain_name};
 
 const LOCAL_FILE: &str = "Local File";
 const LOCAL_DIRECTORY: &str = "Local Directory";
@@ -151,10 +151,11 @@ impl DeploymentSpec {
                 None => deployment_id,
             };
         let group_id = required(raw.deployment_group_id, "DeploymentGroupId")?;
-        for (field, value) in [("DeploymentId", &deployment_id), ("DeploymentGroupId", &group_id)] {
-            if !is_plain_name(value) {
-                return Err(SpecError::Invalid { field, value: value.clone() });
-            }
+        if !is_plain_name(&deployment_id) {
+            return Err(SpecError::Invalid { field: "DeploymentId", value: deployment_id });
+        }
+        if !is_group_id(&group_id) {
+            return Err(SpecError::Invalid { field: "DeploymentGroupId", value: group_id });
         }
         let appspec_filename = raw.app_spec_filename.unwrap_or_else(|| "appspec.yml".to_owned());
         if !is_plain_name(&appspec_filename) {
@@ -338,6 +339,7 @@ mod tests {
         for (field, value) in [
             ("DeploymentId", "../../etc"),
             ("DeploymentGroupId", ".."),
+            ("DeploymentGroupId", "deployment-instructions"),
             ("AppSpecFilename", "../appspec.yml"),
         ] {
             let mut spec = valid();

@@ -1,6 +1,6 @@
 //! What of the agent reaches its scripts, and what scripts and the agent leave for others to read.
 
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::process::{Command, Stdio};
 
 use crate::support::{Host, Stub, script, spec, zip};
@@ -31,7 +31,7 @@ async fn descriptors_secrets_and_the_umask_of_whoever_starts_the_agent_end_with_
     let host = Host::new(&stub);
     let bundle = zip(&[
         ("appspec.yml", "version: 0.0\nos: linux\nhooks:\n  AfterInstall:\n    - location: look.sh\n"),
-        ("look.sh", &script("ls -1 /proc/$$/fd | tr '\\n' ' '; echo; umask; env")),
+        ("look.sh", &script("ls -l /proc/$$/fd; echo umask=$(umask); env")),
     ]);
     stub.put_object("/bucket/k", bundle);
     stub.put_spec("a/b/c/d-1", &spec("d-1", "k", None));
@@ -39,13 +39,9 @@ async fn descriptors_secrets_and_the_umask_of_whoever_starts_the_agent_end_with_
     stub.run("download", "DownloadBundle", "a/b/c/d-1").await;
     assert_eq!(stub.run("look", "AfterInstall", "a/b/c/d-1").await.body["CommandStatus"], "Succeeded");
     let log = host.read(&format!("{}/logs/scripts.log", crate::support::deployment_dir("d-1")));
-    let lines: Vec<&str> =
-        log.lines().filter_map(|line| line.split_once("[stdout]")).map(|(_, text)| text).collect();
-    let mut open: Vec<&str> = lines[0].split_whitespace().collect();
-    // The shell keeps the script itself open.
-    open.retain(|number| *number != "10" && *number != "255");
-    assert_eq!(open, ["0", "1", "2"], "only the standard streams: {}", lines[0]);
-    assert_eq!(lines[1], "0022", "AS-031");
+    assert!(log.contains(" -> "), "the descriptors were listed: {log}");
+    assert!(!log.contains("/etc/hostname"), "of the agent's descriptors none is here: {log}");
+    assert!(log.contains("[stdout]umask=0022\n"), "AS-031: {log}");
     let modes =
         [("root/6f1e4b5a-group/d-1/logs/scripts.log", 0o640), ("root/6f1e4b5a-group/d-1/bundle.tar", 0o600)];
     for (name, mode) in modes {
@@ -63,11 +59,11 @@ async fn descriptors_secrets_and_the_umask_of_whoever_starts_the_agent_end_with_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_daemon_does_not_stay_in_the_directory_of_whoever_started_it() {
+async fn the_daemon_takes_neither_directory_nor_umask_of_whoever_started_it() {
     let stub = Stub::start().await;
     let host = Host::new(&stub);
     let run = |command: &'static str| {
-        let mut program = host.program(command);
+        let mut program = careless(&host.program(command));
         program.current_dir(host.path(""));
         async { tokio::task::spawn_blocking(move || program.status()).await.unwrap().unwrap() }
     };
@@ -78,5 +74,30 @@ async fn the_daemon_does_not_stay_in_the_directory_of_whoever_started_it() {
     assert!(
         home.to_str().is_some_and(|home| ["/", "/opt/codedeploy-agent"].contains(&home)),
         "AS-107: {home:?}"
+    );
+    for directory in ["root", "log", "pid", "root/agent-state"] {
+        assert_eq!(std::fs::metadata(host.path(directory)).unwrap().mode() & 0o022, 0, "{directory}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn directories_that_others_can_change_are_told() {
+    if !rustix::process::geteuid().is_root() {
+        // Without root's rights there is nothing to gain for others.
+        return;
+    }
+    let stub = Stub::start().await;
+    let host = Host::new(&stub);
+    std::fs::create_dir(host.path("root")).unwrap();
+    std::fs::set_permissions(host.path("root"), std::fs::Permissions::from_mode(0o777)).unwrap();
+    for command in ["start", "stop"] {
+        let mut program = host.program(command);
+        assert!(tokio::task::spawn_blocking(move || program.status()).await.unwrap().unwrap().success());
+    }
+    let log = host.read("log/codedeploy-agent.log");
+    let root = host.path("root");
+    assert!(
+        log.contains("WARN  ") && log.contains(&format!("{} can be changed by users", root.display())),
+        "{log}"
     );
 }
