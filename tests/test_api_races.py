@@ -97,3 +97,37 @@ def test_settings_that_are_changed_at_once_are_all_changed(shared_server, many):
     assert codes(many(calls)) == [""] * len(calls)
     info = api.done("GetDeploymentGroup", applicationName="changes", deploymentGroupName="group")["deploymentGroupInfo"]
     assert {name: info[name] for name in settings} == settings | {"autoScalingGroups": [{"name": "asg"}]}
+
+
+def test_nothing_outlives_an_application_or_group_that_is_deleted_at_the_same_moment(server):
+    """CF-164, CF-315, CF-316: whichever comes first, no group, deployment or claim is left without its application."""
+    api = server.api()
+    api.done("CreateDeploymentConfig", deploymentConfigName="held", minimumHealthyHosts={"type": "HOST_COUNT", "value": 0})
+    app, old, new = ({"applicationName": "app"}, *({"applicationName": "app", "deploymentGroupName": name} for name in ("old", "new")))
+    settings = {"serviceRoleArn": ROLE, "deploymentConfigName": "held"}
+    expected = {"", "ApplicationDoesNotExistException", "DeploymentGroupDoesNotExistException", "ApplicationAlreadyExistsException",
+                "DeploymentGroupAlreadyExistsException", "DeploymentLimitExceededException", "DeploymentConfigDoesNotExistException"}
+    with ThreadPoolExecutor(6) as pool:
+        for number in range(2 * ROUNDS):
+            api.done("CreateApplication", app)
+            api.done("CreateDeploymentGroup", {**old, **settings})
+            delete = ("DeleteApplication", app) if number % 2 else ("DeleteDeploymentGroup", old)
+            calls = [
+                ("CreateDeploymentGroup", {**new, **settings}),
+                ("CreateDeployment", {**old, "revision": S3}),
+                delete,
+                ("CreateDeployment", {**new, "revision": S3}),
+                ("UpdateDeploymentGroup", {"applicationName": "app", "currentDeploymentGroupName": "old", "outdatedInstancesStrategy": "IGNORE"}),
+                ("CreateApplication", app),
+            ]
+            calls = calls[number % 3:] + calls[:number % 3]
+            apis = [server.api() for _ in calls]
+            told = list(pool.map(lambda pair: pair[0].call(*pair[1]), zip(apis, calls)))
+            assert set(codes(told)) <= expected, [answer.content for answer in told]
+            if "new" not in api.call("ListDeploymentGroups", app).body.get("deploymentGroups", []):
+                for deployment in api.done("ListDeployments")["deployments"]:
+                    info = api.done("GetDeployment", deploymentId=deployment)["deploymentInfo"]
+                    assert info["deploymentGroupName"] != "new", "its group is not there"
+            api.done("DeleteApplication", app)
+            assert api.done("ListDeployments")["deployments"] == []
+    api.done("DeleteDeploymentConfig", deploymentConfigName="held")

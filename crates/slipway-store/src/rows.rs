@@ -95,7 +95,8 @@ pub struct Document {
     pub key: DocumentKey,
     /// JSON text, opaque to the store.
     pub body: String,
-    /// Version, set by the store: 1 when inserted, one more with each replacement.
+    /// Version, set by the store: one more with each replacement, and never one that was read under this key before,
+    /// also when the document was deleted and another one inserted since.
     pub version: i64,
 }
 

@@ -64,6 +64,8 @@ pub(crate) struct Tables {
     wakeups: BTreeMap<Due, Waking>,
     ready: BTreeSet<(Timestamp, Due)>,
     seq: i64,
+    /// New documents have versions above those of all that were deleted.
+    deleted_versions: i64,
     undo: Vec<Undo>,
     history: Option<Vec<Changed>>,
 }
@@ -266,7 +268,7 @@ impl Tables {
                 Err(CommitError::Exists { what: key.name.clone(), key: Some(key) })
             }
             Write::Insert(document) => {
-                self.put(document, 1);
+                self.put(document, self.deleted_versions + 1);
                 Ok(())
             }
             Write::Replace(document) => {
@@ -275,7 +277,7 @@ impl Tables {
                 Ok(())
             }
             Write::Put(document) => {
-                let version = self.documents.get(&document.key).map_or(0, |d| d.version);
+                let version = self.documents.get(&document.key).map_or(self.deleted_versions, |d| d.version);
                 self.put(document, version + 1);
                 Ok(())
             }
@@ -598,7 +600,9 @@ impl Tables {
     fn set_document(&mut self, key: DocumentKey, document: Option<Document>) {
         let old = match document {
             Some(document) => self.documents.insert(key.clone(), document),
-            None => self.documents.remove(&key),
+            None => self.documents.remove(&key).inspect(|old| {
+                self.deleted_versions = self.deleted_versions.max(old.version);
+            }),
         };
         self.note(|| Changed::Document);
         self.undo.push(Undo::Document(key, old));

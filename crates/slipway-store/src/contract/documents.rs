@@ -83,6 +83,75 @@ pub async fn a_deletion_at_a_version_needs_that_version(store: &impl Store) {
     assert_eq!(names(store, None, 9).await, ["b"]);
 }
 
+/// A name that was given up and taken again is another thing: nobody changes, deletes or relies on it for the old one.
+pub async fn a_document_is_never_taken_for_an_earlier_one_under_its_key(store: &impl Store) {
+    let app = || key(Kind::Application, "", "a");
+    let child = || Document { key: key(Kind::DeploymentGroup, "a", "g"), body: "1".to_owned(), version: 0 };
+    let mut before: Vec<(Document, Document)> = Vec::new();
+    for way in 0..4 {
+        given(store, [Write::Insert(application("a", "1")), Write::Insert(child())]).await;
+        if way == 2 {
+            let a = store.document(&app()).await.unwrap().unwrap();
+            given(store, [Write::Replace(a), Write::Put(child())]).await;
+        }
+        let a = store.document(&app()).await.unwrap().unwrap();
+        let g = store.document(&child().key).await.unwrap().unwrap();
+        for (old_a, old_g) in &before {
+            let wrong = [
+                Write::Replace(old_a.clone()),
+                Write::Delete { key: app(), version: Some(old_a.version) },
+                Write::Require { key: app(), version: old_a.version },
+                Write::Replace(old_g.clone()),
+                Write::Require { key: child().key, version: old_g.version },
+            ];
+            for wrong in wrong {
+                assert_conflict(&commit(store, [wrong]).await);
+            }
+        }
+        let version = (way == 0).then_some(a.version);
+        let children = Write::DeleteChildren {
+            partition: Partition::Regional(scope()),
+            kind: Kind::DeploymentGroup,
+            parent: "a".to_owned(),
+        };
+        given(store, [Write::Delete { key: app(), version }, children]).await;
+        before.push((a, g));
+    }
+    given(store, [Write::Put(application("a", "1"))]).await;
+    for (old, _) in before {
+        assert_conflict(&commit(store, [Write::Replace(old)]).await);
+    }
+}
+
+/// A parent that goes takes its children with it, all of them or not at all: one that came since they were listed is
+/// not left behind, nor deleted without what belongs to it.
+pub async fn a_parent_goes_with_the_children_that_were_seen_only(store: &impl Store) {
+    let child = |name: &str| Document {
+        key: key(Kind::DeploymentGroup, "a", name),
+        body: "1".to_owned(),
+        version: 0,
+    };
+    let end = |seen: &[&str]| {
+        let mut change = vec![Write::Delete { key: key(Kind::Application, "", "a"), version: Some(1) }];
+        change.extend(seen.iter().map(|name| Write::Delete { key: child(name).key, version: Some(1) }));
+        change.push(Write::RequireNone {
+            partition: Partition::Regional(scope()),
+            kind: Kind::DeploymentGroup,
+            parent: "a".to_owned(),
+        });
+        change
+    };
+    given(store, [Write::Insert(application("a", "1")), Write::Insert(child("seen"))]).await;
+    // Created after the others were listed, while its parent was still there.
+    let require = Write::Require { key: key(Kind::Application, "", "a"), version: 1 };
+    given(store, [require.clone(), Write::Insert(child("new"))]).await;
+    assert_conflict(&commit(store, end(&["seen"])).await);
+    assert_eq!(names(store, None, 9).await, ["a"]);
+    given(store, end(&["seen", "new"])).await;
+    assert_conflict(&commit(store, [require, Write::Insert(child("late"))]).await);
+    assert_eq!(store.document(&child("late").key).await.unwrap(), None);
+}
+
 /// What a decision was based on can be guarded without being written.
 pub async fn require_holds_only_at_that_version(store: &impl Store) {
     given(store, [Write::Insert(application("a", "1"))]).await;

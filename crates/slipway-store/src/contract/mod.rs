@@ -59,6 +59,8 @@ macro_rules! contract_tests {
                 concurrent_replacements_of_one_version_let_one_through,
                 put_inserts_and_replaces,
                 a_deletion_at_a_version_needs_that_version,
+                a_document_is_never_taken_for_an_earlier_one_under_its_key,
+                a_parent_goes_with_the_children_that_were_seen_only,
                 require_holds_only_at_that_version,
                 documents_are_listed_by_name_in_pages,
                 partitions_kinds_and_parents_see_nothing_of_each_other,

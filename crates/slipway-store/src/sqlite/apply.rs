@@ -50,14 +50,37 @@ pub(super) fn sql_error(error: &rusqlite::Error) -> CommitError {
 
 type Written = Result<(), Failure>;
 
+/// What the writer remembers beside the database, for the life of the process. That is enough: whoever has read a
+/// version, or claimed a wake-up, is part of this process and dies with it.
+#[derive(Debug)]
+pub(super) struct Memory {
+    /// Of wake-ups.
+    pub(super) sequence: Sequence,
+    /// The highest version of any document that was deleted. New documents begin above it, so that nobody takes one
+    /// for another one that they read under the same key.
+    pub(super) deleted_versions: i64,
+}
+
+impl Memory {
+    fn first_version(&self) -> i64 {
+        self.deleted_versions + 1
+    }
+
+    fn deleted(&mut self, version: Option<i64>) {
+        self.deleted_versions = self.deleted_versions.max(version.unwrap_or_default());
+    }
+}
+
 /// Makes one write.
-pub(super) fn write(db: &Connection, sequence: &mut Sequence, write: &Write) -> Written {
+pub(super) fn write(db: &Connection, memory: &mut Memory, write: &Write) -> Written {
     match write {
-        Write::Insert(document) => insert(db, document),
+        Write::Insert(document) => insert(db, memory, document),
         Write::Replace(document) => replace(db, document),
-        Write::Put(document) => put(db, document),
-        Write::Delete { key, version } => delete(db, key, *version),
-        Write::DeleteChildren { partition, kind, parent } => delete_children(db, partition, *kind, parent),
+        Write::Put(document) => put(db, memory, document),
+        Write::Delete { key, version } => delete(db, memory, key, *version),
+        Write::DeleteChildren { partition, kind, parent } => {
+            delete_children(db, memory, partition, *kind, parent)
+        }
         Write::Require { key, version } => require(db, key, *version),
         Write::RequireNone { partition, kind, parent } => require_none(db, partition, *kind, parent),
         Write::InsertDeployment(row) => insert_deployment(db, row),
@@ -76,9 +99,9 @@ pub(super) fn write(db: &Connection, sequence: &mut Sequence, write: &Write) -> 
         Write::ForgetInstalled { group_id, deployment, revision } => {
             forget_installed(db, group_id, deployment, revision)
         }
-        Write::Wake { key, due } => Ok(wakeups::wake(db, sequence, key, *due)?),
-        Write::SetTimer { key, due } => Ok(wakeups::set_timer(db, sequence, key, *due)?),
-        Write::Settle { key, seq, next } => Ok(wakeups::settle(db, sequence, key, *seq, *next)?),
+        Write::Wake { key, due } => Ok(wakeups::wake(db, &mut memory.sequence, key, *due)?),
+        Write::SetTimer { key, due } => Ok(wakeups::set_timer(db, &mut memory.sequence, key, *due)?),
+        Write::Settle { key, seq, next } => Ok(wakeups::settle(db, &mut memory.sequence, key, *seq, *next)?),
         Write::Event(row) => append_event(db, row),
     }
 }
@@ -100,12 +123,19 @@ fn found(rows: usize, what: impl FnOnce() -> String) -> Written {
     if rows == 0 { Err(changed_by_someone(what())) } else { Ok(()) }
 }
 
-fn insert(db: &Connection, Document { key, body, .. }: &Document) -> Written {
+fn insert(db: &Connection, memory: &Memory, Document { key, body, .. }: &Document) -> Written {
     let rows = execute(
         db,
-        "INSERT INTO documents (place, kind, parent, name, version, body) VALUES (?1, ?2, ?3, ?4, 1, ?5)
+        "INSERT INTO documents (place, kind, parent, name, version, body) VALUES (?1, ?2, ?3, ?4, ?6, ?5)
          ON CONFLICT DO NOTHING",
-        params![key.partition.to_string(), key.kind as u8, key.parent, key.name, body],
+        params![
+            key.partition.to_string(),
+            key.kind as u8,
+            key.parent,
+            key.name,
+            body,
+            memory.first_version()
+        ],
     )?;
     if rows == 0 {
         return Err(CommitError::Exists { what: describe(key), key: Some(key.clone()) }.into());
@@ -123,24 +153,34 @@ fn replace(db: &Connection, Document { key, body, version }: &Document) -> Writt
     found(rows, || describe(key))
 }
 
-fn put(db: &Connection, Document { key, body, .. }: &Document) -> Written {
+fn put(db: &Connection, memory: &Memory, Document { key, body, .. }: &Document) -> Written {
     execute(
         db,
-        "INSERT INTO documents (place, kind, parent, name, version, body) VALUES (?1, ?2, ?3, ?4, 1, ?5)
+        "INSERT INTO documents (place, kind, parent, name, version, body) VALUES (?1, ?2, ?3, ?4, ?6, ?5)
          ON CONFLICT DO UPDATE SET body = excluded.body, version = version + 1",
-        params![key.partition.to_string(), key.kind as u8, key.parent, key.name, body],
+        params![
+            key.partition.to_string(),
+            key.kind as u8,
+            key.parent,
+            key.name,
+            body,
+            memory.first_version()
+        ],
     )?;
     Ok(())
 }
 
-fn delete(db: &Connection, key: &DocumentKey, version: Option<i64>) -> Written {
+fn delete(db: &Connection, memory: &mut Memory, key: &DocumentKey, version: Option<i64>) -> Written {
     let place = key.partition.to_string();
     let Some(version) = version else {
-        execute(
-            db,
-            "DELETE FROM documents WHERE place = ?1 AND kind = ?2 AND parent = ?3 AND name = ?4",
-            params![place, key.kind as u8, key.parent, key.name],
-        )?;
+        let deleted: Option<i64> = db
+            .prepare_cached(
+                "DELETE FROM documents WHERE place = ?1 AND kind = ?2 AND parent = ?3 AND name = ?4
+                 RETURNING version",
+            )?
+            .query_row(params![place, key.kind as u8, key.parent, key.name], |row| row.get(0))
+            .optional()?;
+        memory.deleted(deleted);
         return Ok(());
     };
     let rows = execute(
@@ -148,14 +188,27 @@ fn delete(db: &Connection, key: &DocumentKey, version: Option<i64>) -> Written {
         "DELETE FROM documents WHERE place = ?1 AND kind = ?2 AND parent = ?3 AND name = ?4 AND version = ?5",
         params![place, key.kind as u8, key.parent, key.name, version],
     )?;
-    found(rows, || describe(key))
+    found(rows, || describe(key))?;
+    memory.deleted(Some(version));
+    Ok(())
 }
 
-fn delete_children(db: &Connection, partition: &Partition, kind: Kind, parent: &str) -> Written {
+fn delete_children(
+    db: &Connection,
+    memory: &mut Memory,
+    partition: &Partition,
+    kind: Kind,
+    parent: &str,
+) -> Written {
+    let place = partition.to_string();
+    let highest: Option<i64> = db
+        .prepare_cached("SELECT max(version) FROM documents WHERE place = ?1 AND kind = ?2 AND parent = ?3")?
+        .query_row(params![place, kind as u8, parent], |row| row.get(0))?;
+    memory.deleted(highest);
     execute(
         db,
         "DELETE FROM documents WHERE place = ?1 AND kind = ?2 AND parent = ?3",
-        params![partition.to_string(), kind as u8, parent],
+        params![place, kind as u8, parent],
     )?;
     Ok(())
 }

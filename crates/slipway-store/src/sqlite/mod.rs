@@ -33,6 +33,7 @@ use crate::rows::{
     RevisionQuery, TargetKey, TargetQuery, TargetRow, Wakeup,
 };
 use crate::{ReadError, Store};
+use apply::Memory;
 use readers::Readers;
 pub use schema::OpenError;
 use wakeups::Sequence;
@@ -95,7 +96,7 @@ impl SqliteStore {
         let db = schema::open_writer(path)?;
         let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
         wakeups::end_leases(&db).map_err(sqlite)?;
-        let sequence = Sequence::load(&db).map_err(sqlite)?;
+        let memory = Memory { sequence: Sequence::load(&db).map_err(sqlite)?, deleted_versions: 0 };
         let earliest = Earliest::load(&db).map_err(sqlite)?;
         let readers = Arc::new(Readers::start(path)?);
         let (notices, _) = broadcast::channel(NOTICES);
@@ -103,7 +104,7 @@ impl SqliteStore {
         let counters = Arc::new(Counters::default());
         let writer = Writer {
             db,
-            sequence,
+            memory,
             earliest: earliest.clone(),
             notices: notices.clone(),
             counters: Arc::clone(&counters),

@@ -12,8 +12,8 @@ use rusqlite::Connection;
 use slipway_model::Timestamp;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-use super::apply::{self, Failure, sql_error};
-use super::wakeups::{self, Sequence};
+use super::apply::{self, Failure, Memory, sql_error};
+use super::wakeups;
 use crate::change::{ChangeSet, CommitError, Write};
 use crate::rows::{Notice, Wakeup};
 
@@ -104,7 +104,7 @@ impl GroupFailure {
 
 pub(super) struct Writer {
     pub(super) db: Connection,
-    pub(super) sequence: Sequence,
+    pub(super) memory: Memory,
     pub(super) earliest: Earliest,
     pub(super) notices: broadcast::Sender<Notice>,
     pub(super) counters: Arc<Counters>,
@@ -216,7 +216,7 @@ impl Writer {
         match request {
             Request::Commit { change, .. } => {
                 for write in &change.writes {
-                    apply::write(&self.db, &mut self.sequence, write)?;
+                    apply::write(&self.db, &mut self.memory, write)?;
                 }
                 Ok(Outcome::Written)
             }

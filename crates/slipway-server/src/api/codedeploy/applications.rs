@@ -7,7 +7,7 @@ use slipway_store::{ChangeSet, CommitError, Kind, Write};
 use slipway_wire::codedeploy as wire;
 use slipway_wire::{ApiError, ErrorKind};
 
-use super::common::{MOST_TRIES, application_name, batch, document, read_document, too_busy};
+use super::common::{MOST_TRIES, Stored, application_name, batch, document, read_document, too_busy};
 use super::{conditions, convert, groups, renames, tags};
 use crate::access::RequestContext;
 use crate::error::{self, api};
@@ -162,10 +162,22 @@ pub(super) async fn delete(
 ) -> Result<(), ApiError> {
     let name = application_name(input.application_name.as_deref())?;
     context.authorize_application("DeleteApplication", name).await?;
-    let Some(application) = context.load::<Application>(context.key(Kind::Application, "", name)).await?
-    else {
-        return Ok(());
-    };
+    for _ in 0..MOST_TRIES {
+        let key = context.key(Kind::Application, "", name);
+        let Some(application) = context.load::<Application>(key).await? else { return Ok(()) };
+        let change = end_of(context, &application).await?;
+        match context.control.store.commit(change).await {
+            // A group of it was created, changed or deleted, or it was renamed: look again.
+            Err(CommitError::Conflict { .. }) => {}
+            done => return done.map_err(error::commit),
+        }
+    }
+    too_busy(&format!("Application {name}"))
+}
+
+/// The end of an application with all that belongs to it. Each of its groups ends as it was seen, and there is no
+/// other: one that is created meanwhile is not left behind, nor are its deployments and what it holds.
+async fn end_of(context: &RequestContext, application: &Stored<Application>) -> Result<ChangeSet, ApiError> {
     let id = &application.value.id;
     let mut change = ChangeSet::new()
         .with(Write::Delete { key: application.key.clone(), version: Some(application.version) });
@@ -183,9 +195,14 @@ pub(super) async fn delete(
             groups::forget(context, &mut change, &read_document(group)?);
         }
     }
+    change.push(Write::RequireNone {
+        partition: context.partition(),
+        kind: Kind::DeploymentGroup,
+        parent: id.clone(),
+    });
     renames::forget(context, &mut change, id);
-    for kind in [Kind::DeploymentGroup, Kind::GroupHistory, Kind::Revision] {
+    for kind in [Kind::GroupHistory, Kind::Revision] {
         change.push(Write::DeleteChildren { partition: context.partition(), kind, parent: id.clone() });
     }
-    context.control.store.commit(change).await.map_err(error::commit)
+    Ok(change)
 }

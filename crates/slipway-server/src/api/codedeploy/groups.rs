@@ -57,15 +57,15 @@ pub(super) async fn create(
         group.application_id.clone_from(&application.value.id);
         let config = settle(context, &application.value, &given, &mut group).await?;
         check_role(context, &group.service_role_arn, &application_name, &group.name).await?;
+        let key = context.key(Kind::DeploymentGroup, &group.application_id, &group.name);
+        if context.control.store.document(&key).await.map_err(error::read)?.is_some() {
+            return taken(Some(&key), &group, &application_name);
+        }
         check_limit(context, &application.value).await?;
         let mut change = ChangeSet::new()
             // The application must still be there: a group never outlives it.
             .with(Write::Require { key: application.key, version: application.version })
-            .with(Write::Insert(document(
-                context.key(Kind::DeploymentGroup, &group.application_id, &group.name),
-                &group,
-                0,
-            )))
+            .with(Write::Insert(document(key, &group, 0)))
             .with(Write::Insert(document(
                 context.key(Kind::GroupHistory, &group.application_id, &group.id),
                 &GroupHistory::default(),
@@ -317,24 +317,28 @@ pub(super) async fn delete(
     let name = group_name(input.deployment_group_name.as_deref())?;
     context.authorize_group("DeleteDeploymentGroup", application_name, name).await?;
     let done = wire::DeleteDeploymentGroupOutput { hooks_not_cleaned_up: Some(Vec::new()) };
-    let Some(application) =
-        context.load::<Application>(context.key(Kind::Application, "", application_name)).await?
-    else {
-        return Ok(done);
-    };
-    let key = context.key(Kind::DeploymentGroup, &application.value.id, name);
-    let Some(group) = context.load::<DeploymentGroup>(key).await? else { return Ok(done) };
-    let mut change =
-        ChangeSet::new().with(Write::Delete { key: group.key.clone(), version: Some(group.version) });
-    forget(context, &mut change, &group);
-    renames::forget_group(context, &mut change, &group.value.application_id, &group.value.id).await?;
-    context.control.store.commit(change).await.map_err(error::commit)?;
-    Ok(done)
+    for _ in 0..MOST_TRIES {
+        let key = context.key(Kind::Application, "", application_name);
+        let Some(application) = context.load::<Application>(key).await? else { return Ok(done) };
+        let key = context.key(Kind::DeploymentGroup, &application.value.id, name);
+        let Some(group) = context.load::<DeploymentGroup>(key).await? else { return Ok(done) };
+        let mut change = ChangeSet::new();
+        forget(context, &mut change, &group);
+        renames::forget_group(context, &mut change, &group.value.application_id, &group.value.id).await?;
+        match context.control.store.commit(change).await {
+            Ok(()) => return Ok(done),
+            // It, or a name in its application, was changed at the same moment: look again.
+            Err(CommitError::Conflict { .. }) => {}
+            Err(other) => return Err(error::commit(other)),
+        }
+    }
+    too_busy(&format!("Deployment group {name}"))
 }
 
-/// Adds the end of everything that belongs to a group alone. Hosts keep what is on them; commands that are out are
-/// answered as unknown.
+/// Adds the end of a group, as it was read, and of everything that belongs to it alone. Hosts keep what is on them;
+/// commands that are out are answered as unknown.
 pub(super) fn forget(context: &RequestContext, change: &mut ChangeSet, group: &Stored<DeploymentGroup>) {
+    change.push(Write::Delete { key: group.key.clone(), version: Some(group.version) });
     change.push(Write::Delete {
         key: context.key(Kind::GroupHistory, &group.value.application_id, &group.value.id),
         version: None,
