@@ -261,7 +261,7 @@ fn timestamps_are_exact_to_the_millisecond() {
 
 #[test]
 fn a_timestamp_that_is_none_is_refused() {
-    let expected = "createTimeRange.start: expected a point in time (seconds since 1970, or ISO 8601), found";
+    let expected = "createTimeRange.start: expected a point in time (";
     for (value, found) in [
         (&b"\x1a\x65\x53\xf1\x00"[..], "a number"),
         (b"\x742023-11-14T22:13:20Z", "a string"),
@@ -278,7 +278,8 @@ fn a_timestamp_that_is_none_is_refused() {
     ] {
         let body = member("createTimeRange", &member("start", value));
         let message = refusal::<ListDeploymentsInput>(body);
-        assert!(message.starts_with(&format!("{expected} {found} (")), "{message}");
+        let found = format!("), found {found} (byte ");
+        assert!(message.starts_with(expected) && message.contains(&found), "{message}");
     }
 }
 

@@ -6,7 +6,7 @@ mod shapes;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, TestRunner};
-use serde_json::Value;
+use serde_json::{Value, json};
 use slipway_wire::codec::Protocol;
 use slipway_wire::codedeploy::{self, Operation};
 use slipway_wire::commands;
@@ -82,6 +82,59 @@ fn cbor_is_read_in_every_form_that_it_can_have() {
         prop_assert_eq!(shown, value);
         Ok(())
     });
+}
+
+/// D-06: a value of the wrong type is refused by both codecs, in the same words but for the place.
+#[test]
+fn both_codecs_refuse_the_same() {
+    let wrong = prop_oneof![
+        Just(json!(null)),
+        Just(json!(true)),
+        Just(json!(5)),
+        Just(json!(i64::MAX)),
+        Just(json!(u64::MAX)),
+        Just(json!(1.5)),
+        Just(json!("~")),
+        Just(json!([])),
+        Just(json!(["~"])),
+        Just(json!({})),
+        Just(json!({"~": [1]})),
+    ];
+    let strategy = move |module, shape| (value_of(module, shape), any::<Index>(), wrong.clone());
+    for_each_structure(48, strategy, |module, shape, (mut value, at, wrong)| {
+        let places = places(&value);
+        *value.pointer_mut(&places[at.index(places.len())]).expect("a place of the value") = wrong;
+        let cbor = plain(&tree(module, shape, &value));
+        let verdict = |body: &[u8], protocol| {
+            let done = through(module, shape, body, protocol, Protocol::Json);
+            // Points in time are written in different ways.
+            let words = |message: String| message.split(" (").next().map(str::to_owned);
+            done.map_err(words)
+        };
+        let (json, cbor) =
+            (verdict(value.to_string().as_bytes(), Protocol::Json), verdict(&cbor, Protocol::Cbor));
+        prop_assert_eq!(json, cbor, "{}", value);
+        Ok(())
+    });
+}
+
+/// Where the values inside a value are, as JSON pointers.
+fn places(value: &Value) -> Vec<String> {
+    let below = |step: String, inner: &Value| {
+        let step = format!("/{}", step.replace('~', "~0").replace('/', "~1"));
+        places(inner).into_iter().map(move |place| format!("{step}{place}")).collect::<Vec<_>>()
+    };
+    let mut found = vec![String::new()];
+    match value {
+        Value::Object(members) => {
+            found.extend(members.iter().flat_map(|(name, inner)| below(name.clone(), inner)));
+        }
+        Value::Array(elements) => {
+            found.extend(elements.iter().enumerate().flat_map(|(at, inner)| below(at.to_string(), inner)));
+        }
+        _ => {}
+    }
+    found
 }
 
 /// A body that is cut short is never a shorter body, and a damaged one never a panic.

@@ -21,6 +21,7 @@ const DEEPEST: usize = 127;
 
 /// The tag of points in time, in seconds since 1970.
 const EPOCH_SECONDS: u64 = 1;
+const TIMESTAMP: &str = "a point in time (tag 1, seconds since 1970)";
 
 /// Reads one body.
 pub(super) struct Decoder<'de> {
@@ -311,11 +312,11 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
         if name == timestamp::MARK {
             let head = self.head()?;
             if head != Head::Tag(EPOCH_SECONDS) {
-                return Err(Error::invalid_type(unexpected(head), &visitor));
+                return Err(Error::invalid_type(unexpected(head), &TIMESTAMP));
             }
             let tagged = self.peek()?;
             if !matches!(tagged, Head::Unsigned(_) | Head::Negative(_) | Head::Float(_)) {
-                return Err(Error::invalid_type(unexpected(tagged), &visitor));
+                return Err(Error::invalid_type(unexpected(tagged), &TIMESTAMP));
             }
         }
         visitor.visit_newtype_struct(self)

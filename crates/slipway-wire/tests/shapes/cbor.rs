@@ -6,40 +6,39 @@ use serde_json::Value;
 
 use super::model;
 
-/// A value of a shape as a tree of CBOR values. JSON does not tell points in time from numbers; the shape does.
+/// A value as a tree of CBOR values. JSON does not tell points in time from numbers; the shape does, where it fits.
 pub(crate) fn tree(module: &str, name: &str, value: &Value) -> Cbor {
-    let shape = &model(module)["shapes"][name];
-    let inner = |key: &Value, value| tree(module, key.as_str().expect("names a shape"), value);
-    match shape["type"].as_str().expect("has a type") {
-        "structure" => {
-            let members = value.as_object().expect("an object").iter();
-            Cbor::Map(
-                members
-                    .map(|(name, v)| (Cbor::from(name.as_str()), inner(&shape["members"][name], v)))
-                    .collect(),
-            )
+    shaped(module, Some(name), value)
+}
+
+fn shaped(module: &str, name: Option<&str>, value: &Value) -> Cbor {
+    let shape = name.map(|name| &model(module)["shapes"][name]);
+    let is = |kind: &str| shape.is_some_and(|shape| shape["type"] == kind);
+    let inner = |key: &str| shape.and_then(|shape| shape.get(key)?.as_str());
+    let member = |name: &str| shape.and_then(|shape| shape.get("members")?.get(name)?.as_str());
+    match value {
+        Value::Null => Cbor::Null,
+        Value::Bool(value) => Cbor::Bool(*value),
+        Value::String(text) => Cbor::from(text.as_str()),
+        Value::Number(_) if is("timestamp") => Cbor::Tag(1, Box::new(number(value))),
+        Value::Number(_) if is("double") => Cbor::Float(value.as_f64().expect("a number")),
+        Value::Number(_) => number(value),
+        Value::Array(elements) => {
+            Cbor::Array(elements.iter().map(|value| shaped(module, inner("member"), value)).collect())
         }
-        "map" => {
-            let entries = value.as_object().expect("an object").iter();
-            Cbor::Map(entries.map(|(key, v)| (Cbor::from(key.as_str()), inner(&shape["value"], v))).collect())
+        Value::Object(members) => {
+            let of = |name: &str| if is("map") { inner("value") } else { member(name) };
+            let pair = |(name, value): (&String, &Value)| {
+                (Cbor::from(name.as_str()), shaped(module, of(name), value))
+            };
+            Cbor::Map(members.iter().map(pair).collect())
         }
-        "list" => {
-            let elements = value.as_array().expect("a list").iter();
-            Cbor::Array(elements.map(|v| inner(&shape["member"], v)).collect())
-        }
-        "timestamp" => Cbor::Tag(1, Box::new(number(value))),
-        "double" => Cbor::Float(value.as_f64().expect("a number")),
-        "string" => Cbor::from(value.as_str().expect("a string")),
-        "boolean" => Cbor::Bool(value.as_bool().expect("a boolean")),
-        _ => number(value),
     }
 }
 
 fn number(value: &Value) -> Cbor {
-    match value.as_i64() {
-        Some(number) => Cbor::from(number),
-        None => Cbor::Float(value.as_f64().expect("a number")),
-    }
+    let whole = value.as_i64().map(Cbor::from).or_else(|| value.as_u64().map(Cbor::from));
+    whole.unwrap_or_else(|| Cbor::Float(value.as_f64().expect("a number")))
 }
 
 /// The plain form.
