@@ -3,9 +3,10 @@
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, FileTimes, Permissions};
-use std::io;
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
 use std::path::Path;
+use std::thread;
 
 use rustix::fs::FileType;
 
@@ -18,6 +19,10 @@ use crate::sys::files::{is_root, open_without_following, set_mode};
 
 /// So many paths are recorded, and so many files made durable, with one write to the disk.
 const BATCH: usize = 4096;
+/// More threads only wait for the disk together.
+const MOST_THREADS: usize = 4;
+/// Files up to this size are copied through memory.
+const SMALL: usize = 64 * 1024;
 /// From so many files on it is faster to write out the file system than one file after the other.
 const MANY: usize = 16;
 
@@ -101,6 +106,87 @@ struct Waiting<'a> {
     file: Option<File>,
 }
 
+/// A file or link to be completed.
+struct Copy<'a> {
+    index: usize,
+    source: &'a Path,
+    destination: &'a Path,
+    link: bool,
+    replaces: bool,
+}
+
+/// Completes files and links beside their places.
+struct Preparer<'w> {
+    archive: Option<&'w Directory>,
+    archive_dir: &'w Path,
+    record: &'w Path,
+    /// Each file is made durable by itself.
+    alone: bool,
+}
+
+/// What was completed, and what ended it.
+type Prepared<'a> = (Vec<Waiting<'a>>, Option<(usize, InstallError)>);
+
+impl Preparer<'_> {
+    /// Many small files are bound by system calls: several threads share them.
+    fn prepare_all<'a>(&self, copies: &[Copy<'a>], follow: Follow) -> Vec<Prepared<'a>> {
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
+        if copies.len() < MANY || threads < 2 {
+            return vec![self.prepare_some(copies, follow)];
+        }
+        thread::scope(|scope| {
+            let shares = copies.chunks(copies.len().div_ceil(threads));
+            let running: Vec<_> =
+                shares.map(|share| scope.spawn(move || self.prepare_some(share, follow))).collect();
+            let joined = running.into_iter().map(thread::ScopedJoinHandle::join);
+            joined.map(|share| share.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+        })
+    }
+
+    fn prepare_some<'a>(&self, copies: &[Copy<'a>], follow: Follow) -> Prepared<'a> {
+        let mut places = Places::new(follow);
+        let mut buffer = vec![0; SMALL];
+        let mut done = Vec::with_capacity(copies.len());
+        for copy in copies {
+            match self.prepare(copy, &mut places, &mut buffer) {
+                Ok((identity, file)) => done.push(Waiting {
+                    index: copy.index,
+                    destination: copy.destination,
+                    replaces: copy.replaces,
+                    made: Some(identity),
+                    // Descriptors are few.
+                    file: file.filter(|_| self.alone),
+                }),
+                Err(error) => return (done, Some((copy.index, error))),
+            }
+        }
+        (done, None)
+    }
+
+    fn prepare(
+        &self,
+        copy: &Copy<'_>,
+        places: &mut Places,
+        buffer: &mut [u8],
+    ) -> Result<(Identity, Option<File>), InstallError> {
+        let failed = |error| InstallError::io(copy.destination, error);
+        let (directory, _) = places.of(copy.destination).map_err(failed)?;
+        let name = unfinished_name(self.record, copy.destination);
+        let source = Source { archive: self.archive, archive_dir: self.archive_dir, path: copy.source };
+        let result = if copy.link {
+            remove_if_present(directory, &name).map_err(failed)?;
+            copy_link(&source, directory, &name, failed).map(|made| (made, None))
+        } else {
+            copy_file(&source, directory, &name, buffer, failed).map(|(made, file)| (made, Some(file)))
+        };
+        if result.is_err() {
+            // What cannot be removed now is removed by the next clean-up.
+            let _ = directory.remove_file(&name);
+        }
+        result
+    }
+}
+
 fn unfinished_name(record: &Path, destination: &Path) -> OsString {
     unfinished(record, destination).file_name().map(OsStr::to_owned).unwrap_or_default()
 }
@@ -111,6 +197,7 @@ pub(super) struct Work<'a> {
     archive: Option<Directory>,
     archive_dir: &'a Path,
     places: Places,
+    follow: Follow,
     /// What gets attributes later, and which objects these paths were when they were made: nothing else may get them.
     made: HashMap<&'a Path, Option<Identity>>,
 }
@@ -124,8 +211,8 @@ impl<'a> Work<'a> {
             None
         };
         let made = plan.instructions.iter().filter_map(path_changed).map(|path| (path, None)).collect();
-        let places = Places::new(request.switches.follow());
-        Ok(Self { archive, archive_dir: request.archive_dir, places, made })
+        let follow = request.switches.follow();
+        Ok(Self { archive, archive_dir: request.archive_dir, places: Places::new(follow), follow, made })
     }
 
     /// Makes files, links and directories; `made` tells which of them took their place. Files are complete and durable
@@ -139,11 +226,7 @@ impl<'a> Work<'a> {
         let mut waiting = VecDeque::new();
         let result = self.try_make(batch, record, &mut waiting, made);
         if result.is_err() {
-            for file in waiting {
-                if let Ok((directory, _)) = self.places.of(file.destination) {
-                    let _ = directory.remove_file(&unfinished_name(record, file.destination));
-                }
-            }
+            self.give_up(waiting, record);
         }
         result
     }
@@ -169,6 +252,8 @@ impl<'a> Work<'a> {
         prepared
     }
 
+    /// Makes the directories, then completes the files beside their places. After a failure only what stands before it
+    /// is left waiting.
     fn prepare_all(
         &mut self,
         batch: &'a [Instruction],
@@ -177,56 +262,58 @@ impl<'a> Work<'a> {
         waiting: &mut VecDeque<Waiting<'a>>,
         made: &mut Vec<usize>,
     ) -> Result<(), InstallError> {
+        let mut failure: Option<(usize, InstallError)> = None;
+        let mut copies = Vec::new();
         for (index, instruction) in batch.iter().enumerate() {
             match instruction {
                 Instruction::Copy { source, destination, link, replaces } => {
-                    let (identity, file) = self.prepare(source, destination, *link, record)?;
-                    // Descriptors are few.
-                    let file = file.filter(|_| !many);
-                    let (replaces, made) = (*replaces, Some(identity));
-                    waiting.push_back(Waiting { index, destination, replaces, made, file });
+                    copies.push(Copy { index, source, destination, link: *link, replaces: *replaces });
                 }
-                Instruction::MakeDirectory { path, replaces } => {
-                    let identity = self.make_directory(path, *replaces)?;
-                    self.remember(path, identity);
-                    made.push(index);
-                }
+                Instruction::MakeDirectory { path, replaces } => match self.make_directory(path, *replaces) {
+                    Ok(identity) => {
+                        self.remember(path, identity);
+                        made.push(index);
+                    }
+                    Err(error) => {
+                        failure = Some((index, error));
+                        break;
+                    }
+                },
                 _ => {}
             }
         }
-        Ok(())
+        let preparer =
+            Preparer { archive: self.archive.as_ref(), archive_dir: self.archive_dir, record, alone: !many };
+        for (done, failed) in preparer.prepare_all(&copies, self.follow) {
+            waiting.extend(done);
+            // Of several failures the first object's is told.
+            failure = match (failure, failed) {
+                (Some(known), Some(other)) if other.0 < known.0 => Some(other),
+                (None, other) => other,
+                (known, _) => known,
+            };
+        }
+        let Some((first, error)) = failure else { return Ok(()) };
+        let (before, after): (Vec<_>, Vec<_>) = waiting.drain(..).partition(|file| file.index < first);
+        waiting.extend(before);
+        self.give_up(after, record);
+        Err(error)
+    }
+
+    /// Removes what was completed and shall not take its place. What cannot be removed now is removed by the next
+    /// clean-up.
+    fn give_up(&mut self, files: impl IntoIterator<Item = Waiting<'a>>, record: &Path) {
+        for file in files {
+            if let Ok((directory, _)) = self.places.of(file.destination) {
+                let _ = directory.remove_file(&unfinished_name(record, file.destination));
+            }
+        }
     }
 
     fn remember(&mut self, path: &Path, identity: Option<Identity>) {
         if let Some(known) = self.made.get_mut(path) {
             *known = identity;
         }
-    }
-
-    /// Completes a file or link beside its place.
-    fn prepare(
-        &mut self,
-        source: &Path,
-        destination: &Path,
-        link: bool,
-        record: &Path,
-    ) -> Result<(Identity, Option<File>), InstallError> {
-        let to_destination = |error| InstallError::io(destination, error);
-        let (archive, archive_dir) = (self.archive.as_ref(), self.archive_dir);
-        let (directory, _) = self.places.of(destination).map_err(to_destination)?;
-        let unfinished = unfinished_name(record, destination);
-        remove_if_present(directory, &unfinished).map_err(to_destination)?;
-        let source = Source { archive, archive_dir, path: source };
-        let result = if link {
-            copy_link(&source, directory, &unfinished, to_destination).map(|made| (made, None))
-        } else {
-            copy_file(&source, directory, &unfinished, to_destination).map(|(made, file)| (made, Some(file)))
-        };
-        if result.is_err() {
-            // What cannot be removed now is removed by the next clean-up.
-            let _ = directory.remove_file(&unfinished);
-        }
-        result
     }
 
     /// Waits for the disk.
@@ -381,23 +468,50 @@ fn copy_file(
     source: &Source<'_>,
     directory: &Directory,
     name: &OsStr,
+    buffer: &mut [u8],
     failed: impl Fn(io::Error) -> InstallError,
 ) -> Result<(Identity, File), InstallError> {
     let mut input = source.open()?;
-    let metadata = input.metadata().map_err(|error| source.failed(error))?;
-    if !metadata.is_file() {
+    let like = input.metadata().map_err(|error| source.failed(error))?;
+    if !like.is_file() {
         return Err(InstallError::NotAFile(source.path.to_owned()));
     }
-    let mut output = directory.create_file(name, 0o600).map_err(&failed)?;
-    io::copy(&mut input, &mut output).map_err(&failed)?;
-    preserve(&output, &metadata).map_err(&failed)?;
-    let metadata = output.metadata().map_err(&failed)?;
-    Ok(((metadata.dev(), metadata.ino()), output))
+    let mut output = match directory.create_file(name, 0o600) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            // Of a crash.
+            remove_if_present(directory, name).and_then(|()| directory.create_file(name, 0o600))
+        }
+        other => other,
+    }
+    .map_err(&failed)?;
+    let size = like.len() as usize;
+    if size < buffer.len() {
+        copy_small(&mut input, &mut output, buffer).map_err(&failed)?;
+    } else {
+        io::copy(&mut input, &mut output).map_err(&failed)?;
+    }
+    let new = output.metadata().map_err(&failed)?;
+    preserve(&output, &new, &like).map_err(&failed)?;
+    Ok(((new.dev(), new.ino()), output))
 }
 
-fn preserve(file: &File, like: &fs::Metadata) -> io::Result<()> {
+/// The same as `io::copy` with half of its system calls, for a file that the buffer holds.
+fn copy_small(input: &mut File, output: &mut File, buffer: &mut [u8]) -> io::Result<()> {
+    loop {
+        match input.read(buffer) {
+            Ok(0) => return Ok(()),
+            Ok(read) => output.write_all(&buffer[..read])?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn preserve(file: &File, new: &fs::Metadata, like: &fs::Metadata) -> io::Result<()> {
     let mut mode = like.mode() & 0o7777;
-    if is_root() {
+    if (new.uid(), new.gid()) == (like.uid(), like.gid()) {
+        // Nothing to give away.
+    } else if is_root() {
         fchown(file, Some(like.uid()), Some(like.gid()))?;
     } else if fchown(file, Some(like.uid()), Some(like.gid())).is_err() {
         // The file stays the agent's own: then it must not run with the agent's rights either.
