@@ -7,7 +7,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from harness import ACCOUNT, BINARIES, Server, running
+from harness import ACCOUNT, BINARIES, Server, eventually, running
 
 LIST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "codedeploy:List*", "Resource": "*"}]}
 TRUST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": ["sts:AssumeRole", "sts:TagSession"]}]}
@@ -280,3 +280,62 @@ def test_clients_wait_and_try_again_when_they_are_too_fast(tmp_path):
             for _ in range(50):
                 impatient.list_groups()
         assert error.value.response["Error"]["Code"] == "Throttling"
+
+
+def test_accounts_share_nothing_but_roles_that_trust_each_other(tmp_path):
+    """DP-300, DP-301, D-04: the chapter about deployments across accounts."""
+    other = "444455556666"
+    data = tmp_path / "data"
+    with running(Server(data)) as server:
+        server.terminate()
+    printed = slipway("admin", "add-account", other, "--data-dir", data).stdout
+    again = slipway("admin", "add-account", other, "--data-dir", data, check=False)
+    assert again.returncode == 2 and other in again.stderr
+    assert slipway("admin", "add-account", "12", "--data-dir", data, check=False).returncode == 2
+    section, *lines = printed.splitlines()
+    assert section == f"[{other}]"
+    theirs = dict(line.split(" = ") for line in lines)
+    with running(Server(data)) as server:
+        client = lambda service, **more: server.client(service, **theirs, **more)
+        assert client("sts").get_caller_identity()["Account"] == other
+        client("codedeploy").create_application(applicationName="theirs")
+        role = f"arn:aws:iam::{other}:role/CodeDeployServiceRole"
+        client("codedeploy").create_deployment_group(applicationName="theirs", deploymentGroupName="g", serviceRoleArn=role)
+        assert server.client("codedeploy").list_applications()["applications"] == []
+        refused("ApplicationDoesNotExistException", server.client("codedeploy").get_application, applicationName="theirs")
+        server.client("codedeploy").create_application(applicationName="ours")
+        refused("InvalidRoleException", server.client("codedeploy").create_deployment_group, applicationName="ours", deploymentGroupName="g", serviceRoleArn=role)
+        refused("NoSuchEntity", server.client("iam").get_user, UserName="nobody")
+        client("s3").create_bucket(Bucket="their-bucket")
+        refused("AccessDenied", server.client("s3").list_objects_v2, Bucket="their-bucket")
+
+        trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "sts:AssumeRole"}]}
+        deployer = client("iam").create_role(RoleName="Deployer", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+        client("iam").attach_role_policy(RoleName="Deployer", PolicyArn="arn:aws:iam::aws:policy/AWSCodeDeployDeployerAccess")
+        session = server.client("sts").assume_role(RoleArn=deployer, RoleSessionName="across")["Credentials"]
+        across = server.client("codedeploy", **keys(session))
+        assert across.list_applications()["applications"] == ["theirs"]
+        refused("AccessDeniedException", across.delete_application, applicationName="theirs")
+
+        own = server.client("iam")
+        own.create_user(UserName="plain")
+        plain = server.client("sts", **keys(own.create_access_key(UserName="plain")["AccessKey"]))
+        refused("AccessDenied", plain.assume_role, RoleArn=deployer, RoleSessionName="across")
+        own.put_user_policy(UserName="plain", PolicyName="p", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": deployer}]}))
+        plain.assume_role(RoleArn=deployer, RoleSessionName="across")
+        refused("AccessDenied", client("sts").assume_role, RoleArn=f"arn:aws:iam::{ACCOUNT}:role/CodeDeployServiceRole", RoleSessionName="back")
+        assert client("sts").get_access_key_info(AccessKeyId=session["AccessKeyId"])["Account"] == other
+
+
+def test_a_killed_server_leaves_a_trail_that_holds(tmp_path):
+    """DP-431, DP-434: what was open is sealed at the next start."""
+    data = tmp_path / "data"
+    server = Server(data)
+    with running(server):
+        for number in range(50):
+            server.client("codedeploy").create_application(applicationName=f"app{number}")
+        eventually(lambda: slipway("admin", "audit", "--data-dir", data, "--event", "CreateApplication", check=False).stdout.count("\n") == 50, "every call in the trail")
+        server.kill()
+        server.start()
+        slipway("admin", "audit", "--data-dir", data, "--verify")
+        assert slipway("admin", "audit", "--data-dir", data, "--event", "CreateApplication").stdout.count("\n") == 50

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use serde_json::Value;
+use slipway_model::AccountId;
 use slipway_server::audit::search::{self, Query};
+use slipway_server::clock::{Clock as _, SystemClock};
 use slipway_server::config::{Config, Sources};
-use slipway_server::start::rotate_key;
+use slipway_server::start::{add_account, rotate_key};
 
 use super::Outcome;
 use crate::clock;
@@ -25,6 +27,7 @@ pub(super) struct Args {
 enum Command {
     Audit(Audit),
     RotateKey(RotateKey),
+    AddAccount(AddAccount),
 }
 
 /// Where the data directory is, told as for `slipway server`.
@@ -83,10 +86,25 @@ struct RotateKey {
     place: Place,
 }
 
+/// Add an account
+///
+/// Makes a user `admin` with an access key and all permissions, and the role CodeDeployServiceRole, in an account of its
+/// own: nothing of one account shows in another. Prints the key as a profile of an AWS credentials file. The server must
+/// be stopped. Who works in several accounts assumes roles across them.
+#[derive(Debug, clap::Args)]
+struct AddAccount {
+    /// The account: 12 digits
+    #[arg(value_parser = |text: &str| AccountId::new(text))]
+    account: AccountId,
+    #[command(flatten)]
+    place: Place,
+}
+
 pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     match &args.command {
         Command::Audit(audit) => search_audit(audit),
         Command::RotateKey(rotate) => rotate_master_key(rotate),
+        Command::AddAccount(add) => add_new_account(add),
     }
 }
 
@@ -155,6 +173,21 @@ fn rotate_master_key(args: &RotateKey) -> anyhow::Result<Outcome> {
     writeln!(
         out,
         "The master key is new; {sealed} access keys are sealed with it. Sessions of before have ended."
+    )?;
+    Ok(Outcome::Done)
+}
+
+fn add_new_account(args: &AddAccount) -> anyhow::Result<Outcome> {
+    let config = args.place.config()?;
+    let now = SystemClock.now();
+    let made = super::block_on(async { Ok(add_account(&config, &args.account, now).await?) })?;
+    let mut out = std::io::stdout().lock();
+    writeln!(
+        out,
+        "[{}]\naws_access_key_id = {}\naws_secret_access_key = {}",
+        args.account,
+        made.access_key_id,
+        made.secret.expose()
     )?;
     Ok(Outcome::Done)
 }

@@ -4,21 +4,14 @@
 //! administrator key.
 
 use serde::{Deserialize, Serialize};
-use slipway_auth::iam::{AccessKey, IamError, Role, User};
-use slipway_auth::managed::{ADMINISTRATOR_ACCESS, CODE_DEPLOY_ROLE};
-use slipway_auth::token::{self, Sealer};
+use slipway_auth::iam::IamError;
+use slipway_auth::token::Sealer;
 use slipway_model::{AccountId, Timestamp};
-use slipway_store::{
-    ChangeSet, CommitError, Document, DocumentKey, Kind, Partition, ReadError, Store, Write,
-};
+use slipway_store::{CommitError, DocumentKey, Kind, Partition, ReadError, Store, Write};
 
-use crate::clock::random;
+use super::account::{self, Beginning};
 use crate::config::Config;
 use crate::identities::records;
-
-const ADMINISTRATOR: &str = "admin";
-const SERVICE_ROLE: &str = "CodeDeployServiceRole";
-const SERVICE_ROLE_TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Sid":"","Effect":"Allow","Principal":{"Service":["codedeploy.amazonaws.com"]},"Action":["sts:AssumeRole"]}]}"#;
 
 /// Records that cannot be made or read.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +34,7 @@ pub enum FirstStartError {
     /// The configuration names another account than the one that the first start made.
     #[error(
         "the configuration names account {configured}, but this installation was made for account {stored}; more accounts \
-         are added to a running installation, not by this setting"
+         are added by `slipway admin add-account`, not by this setting"
     )]
     OtherAccount {
         /// In the configuration.
@@ -94,31 +87,12 @@ async fn make(
     config: &Config,
     now: Timestamp,
 ) -> Result<Installation, FirstStartError> {
-    let account = &config.account;
-    let mut user = User::new(account.as_str(), "/", ADMINISTRATOR, token::user_id(random()), now.0);
-    user.attach_policy(ADMINISTRATOR_ACCESS)?;
-    let secret = token::secret_access_key(random());
-    let access_key = AccessKey::new(&user, token::access_key_id(random()), &secret, sealer, now.0);
-    let mut role =
-        Role::new(account.as_str(), "/", SERVICE_ROLE, token::role_id(random()), SERVICE_ROLE_TRUST, now.0);
-    role.attach_policy(CODE_DEPLOY_ROLE)?;
-    role.description =
-        Some("Allows CodeDeploy to act for deployment groups. Made at the first start.".to_owned());
+    let Beginning { change, key: access_key, .. } = account::begin(&config.account, sealer, now)?;
     let installation =
-        Installation { account: account.clone(), administrator_key: access_key.id.clone(), made: Some(now) };
-    let listed = Document {
-        key: records::user_access_key_key(account, &user.name, &access_key.id),
-        body: String::new(),
-        version: 0,
-    };
-    let change = ChangeSet::new()
-        .with(Write::Insert(records::document(key(), &installation, 0)))
-        .with(Write::Insert(records::document(records::user_key(account, &user.name), &user, 0)))
-        .with(Write::Insert(records::document(records::access_key_key(&access_key.id), &access_key, 0)))
-        .with(Write::Insert(listed))
-        .with(Write::Insert(records::document(records::role_key(account, &role.name), &role, 0)));
+        Installation { account: config.account.clone(), administrator_key: access_key.id, made: Some(now) };
+    let change = change.with(Write::Insert(records::document(key(), &installation, 0)));
     store.commit(change).await?;
-    tracing::info!(target: "audit", account = %account, user = user.arn, role = role.arn, "installation made");
+    tracing::info!(target: "audit", account = %config.account, "installation made");
     Ok(installation)
 }
 

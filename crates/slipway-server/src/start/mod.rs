@@ -3,12 +3,14 @@
 //! | module | what is in it |
 //! |---|---|
 //! | `certificate` | the certificate of the endpoint, renewed while the server runs |
+//! | `account` | what an account begins with, and adding one |
 //! | `data` | the data directory: its lock |
 //! | `keys` | master keys |
 //! | `rotate` | replacing the master key |
 //! | `first` | the records of the first start: account, administrator, service role |
 //! | `client` | the files for clients: `credentials`, `config`, `env` |
 
+mod account;
 mod certificate;
 mod client;
 mod data;
@@ -43,6 +45,7 @@ use crate::throttle::Throttle;
 
 use keys::MasterKeys;
 
+pub use account::{AddAccountError, NewAccount, add_account};
 pub use data::DataError;
 pub use first::FirstStartError;
 pub use keys::GivenKeys;
@@ -68,6 +71,9 @@ pub enum StartError {
     /// The database.
     #[error(transparent)]
     Store(#[from] slipway_store::sqlite::OpenError),
+    /// What the database holds.
+    #[error(transparent)]
+    Read(#[from] slipway_store::ReadError),
     /// The object store.
     #[error("the object store: {0}")]
     Artifacts(#[from] ArtifactError),
@@ -189,7 +195,8 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Sta
     let Prepared { lock, sealer, signer, store, artifacts, tls } = prepared;
     let store = Arc::new(store);
     let installation = first::ensure(store.as_ref(), &sealer, &config, clock.now()).await?;
-    let work_clock = WorkClock::new(Arc::clone(&clock));
+    let reached = store.latest_moment().await?;
+    let work_clock = WorkClock::new(Arc::clone(&clock), reached);
     let started = work_clock.now();
     let delivery = config.audit.bucket.clone().map(|bucket| Delivery {
         artifacts: artifacts.clone(),
