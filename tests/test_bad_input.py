@@ -258,6 +258,9 @@ def test_a_bad_bundle_fails_its_event_and_says_what_is_wrong_where(host, name):
     message = events[event]["diagnostics"]["message"]
     for fragment in fragments:
         assert fragment in message
+    if name == "a wrong version":
+        # All that is wrong with a file is told with line and column (AS-132).
+        assert "appspec.yml:1:10: error: " in events[event]["diagnostics"]["logTail"]
     assert not os.path.exists("/tmp/slipway-escaped.txt")
     assert not list(host.directory.rglob("escaped.txt")), "nothing leaves the directory of the deployment"
     assert host.agents[0].process.poll() is None

@@ -450,16 +450,40 @@ def test_help_and_version(host):
     assert subprocess.run([BINARIES / "slipway-agent", "local", "--help"], capture_output=True, text=True).stdout == shown.stdout
 
 
-def test_who_may_not_write_to_the_usual_directories_is_told_what_to_do(host):
+@pytest.fixture
+def nobody(host):
+    """A bundle and the program in a place where the user nobody may read, and a way to run it as that user."""
     place = Path("/tmp") / f"slipway-local-{os.getpid()}"
-    app = shutil.copytree(host.revision("one"), place)
-    binary = shutil.copy(BINARIES / "slipway-agent", place / "codedeploy-local")
-    try:
-        done = subprocess.run([binary], cwd=app, env={"PATH": os.environ["PATH"]}, user=65534, group=65534, extra_groups=[], capture_output=True, text=True)
-    finally:
-        shutil.rmtree(place)
+    shutil.copytree(host.revision("one", events=["AfterInstall"]), place)
+    shutil.copy(BINARIES / "slipway-agent", place / "codedeploy-local")
+    for path in [place, *place.rglob("*")]:
+        os.chown(path, 65534, 65534)
+
+    def run(*arguments):
+        environment = {"PATH": os.environ["PATH"], "TRACE": str(place / "trace")}
+        return subprocess.run([place / "codedeploy-local", *arguments], cwd=place, env=environment, user=65534, group=65534, extra_groups=[], capture_output=True, text=True)
+
+    yield place, run
+    shutil.rmtree(place)
+
+
+def test_who_may_not_write_to_the_usual_directories_is_told_what_to_do(nobody):
+    _, run = nobody
+    done = run()
     assert done.returncode == 1
     assert done.stdout.startswith("ERROR: Permission denied") and "sudo" in done.stdout and "-c FILE" in done.stdout, "S-09, DP-365"
+
+
+def test_nobody_needs_to_be_root_with_directories_of_their_own(nobody):
+    place, run = nobody
+    appspec = place / "appspec.yml"
+    appspec.write_text(re.sub(r"destination: .*", f"destination: {place}/srv", appspec.read_text()))
+    (place / "own.yml").write_text(f":root_dir: {place}/root\n:log_dir: {place}/log\n")
+    for _ in range(2):
+        done = run("-c", "own.yml")
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert (place / "srv/page").read_text() == "one"
+    assert (place / "trace").read_text() == "AfterInstall one\n" * 2
 
 
 def test_a_signal_ends_the_script_and_the_deployment(host):

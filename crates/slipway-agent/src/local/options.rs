@@ -224,6 +224,29 @@ mod tests {
     }
 
     #[test]
+    fn dp_366_every_documented_command_line_is_accepted() {
+        for line in [
+            "",
+            "--bundle-location /path/to/local/bundle/directory",
+            "--bundle-location C:/path/to/local/bundle.zip --type zip --deployment-group my-deployment-group",
+            "--bundle-location /path/to/local/directory --type directory --deployment-group my-deployment-group",
+            "--bundle-location s3://mybucket/bundle.tgz --type tgz",
+            "--bundle-location s3://mybucket/bundle.zip?versionId=1234&etag=47e8 --type zip --deployment-group my-deployment-group",
+            "--bundle-location https://github.com/awslabs/aws-codedeploy-sample-tomcat --type zip",
+            "--bundle-location https://api.github.com/repos/awslabs/aws-codedeploy-sample-tomcat/zipball/master --type zip",
+            "--bundle-location https://api.github.com/repos/awslabs/aws-codedeploy-sample-tomcat/zipball/HEAD --type zip",
+            "--bundle-location https://api.github.com/repos/awslabs/aws-codedeploy-sample-tomcat/zipball/1a2b3c4d --type zip",
+            "--bundle-location /path/to/local/bundle.tar --type tar --application-folder my-deployment --events DownloadBundle,Install,ApplicationStart,HealthCheck",
+            "--bundle-location /path/to/local/bundle.tgz --type tgz --deployment-group --events ApplicationStop",
+            "--bundle-location C:/path/to/local/bundle/directory --deployment-group 1234abcd-5dd1-4774-89c6-30b107ac5dca",
+            "--bundle-location C:/path/to/local/bundle.zip --type zip --deployment-group 1234abcd-5dd1-4774-89c6-30b107ac5dca",
+        ] {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            assert!(matches!(read(&words), Parsed::Run(_)), "{line}: {:?}", read(&words));
+        }
+    }
+
+    #[test]
     fn dp_365_what_makes_no_sense_is_named() {
         for (words, told) in [
             (&["--frobnicate"][..], "unknown option --frobnicate"),
