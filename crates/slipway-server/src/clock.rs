@@ -84,9 +84,21 @@ pub struct WorkClock {
 const CORRECTION_MS: u64 = 2_000;
 
 impl WorkClock {
-    /// The time that `clock` shows.
-    pub fn new(clock: Arc<dyn Clock>) -> Self {
-        let base = Mutex::new((clock.now(), clock.passed_ms()));
+    /// The time that `clock` shows, or `reached` if that is later: the moment that the work under way had come to when
+    /// the control plane was last stopped. A clock that was set back since would hold up what is due, and what is out
+    /// on hosts would have begun in the future.
+    pub fn new(clock: Arc<dyn Clock>, reached: Option<Timestamp>) -> Self {
+        let shown = clock.now();
+        let start = reached.map_or(shown, |reached| reached.max(shown));
+        let behind_ms = start.millis_since(shown);
+        if behind_ms.unsigned_abs() > CORRECTION_MS {
+            tracing::warn!(
+                behind_ms,
+                "the machine's clock is behind the deployments under way: it was set back since they last moved; \
+                 until they have ended, their time goes on from where it was"
+            );
+        }
+        let base = Mutex::new((start, clock.passed_ms()));
         Self { clock, base }
     }
 
@@ -134,7 +146,7 @@ mod tests {
     fn time_of_work_goes_on_evenly_until_it_may_follow() {
         for jump in [HOUR, -HOUR] {
             let manual = Arc::new(ManualClock::new(START));
-            let clock = WorkClock::new(manual.clone());
+            let clock = WorkClock::new(manual.clone(), None);
             manual.jump_millis(jump);
             assert_eq!(clock.now(), START);
             manual.advance_millis(5);
@@ -145,9 +157,21 @@ mod tests {
     }
 
     #[test]
+    fn time_of_work_begins_where_it_had_come_to() {
+        for (reached, begins) in [(None, 0), (Some(-HOUR), 0), (Some(HOUR), HOUR)] {
+            let manual = Arc::new(ManualClock::new(START));
+            let clock = WorkClock::new(manual.clone(), reached.map(|ms| START.plus_millis(ms)));
+            manual.advance_millis(5);
+            assert_eq!(clock.now(), START.plus_millis(begins + 5), "{reached:?}");
+            clock.follow();
+            assert_eq!(clock.now(), START.plus_millis(5), "{reached:?}");
+        }
+    }
+
+    #[test]
     fn small_corrections_are_followed_and_do_not_add_up_to_a_jump() {
         let manual = Arc::new(ManualClock::new(START));
-        let clock = WorkClock::new(manual.clone());
+        let clock = WorkClock::new(manual.clone(), None);
         for _ in 0..10 {
             manual.jump_millis(1_500);
             assert_eq!(clock.now(), manual.now());

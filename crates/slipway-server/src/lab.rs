@@ -27,13 +27,25 @@ pub(crate) struct Lab {
     pub(crate) running: Running,
     pub(crate) clock: Arc<ManualClock>,
     admin: Principal,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Lab {
     /// A control plane that has been up long enough to hold agents to their limits.
     pub(crate) async fn new() -> Self {
         let directory = tempfile::tempdir().expect("a scratch directory");
+        let lab = Self::start_in(directory, Arc::new(ManualClock::new(BEGINNING))).await;
+        lab.advance_minutes(10).await;
+        lab
+    }
+
+    /// The same control plane, stopped and started again.
+    pub(crate) async fn restart(self) -> Self {
+        self.running.stop().await;
+        Self::start_in(self.directory, self.clock).await
+    }
+
+    async fn start_in(directory: tempfile::TempDir, clock: Arc<ManualClock>) -> Self {
         let flags = [
             ("data_dir", directory.path().to_str().expect("a path in UTF-8")),
             ("listen", "127.0.0.1:0"),
@@ -41,14 +53,11 @@ impl Lab {
         ];
         let flags = flags.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
         let config = Config::load(&Sources { flags, ..Sources::default() }).expect("a valid configuration");
-        let clock = Arc::new(ManualClock::new(BEGINNING));
         let running = start(config, clock.clone()).await.expect("a control plane");
         let store = running.control().store.as_ref();
         let admin =
             crate::identities::records::user(store, ACCOUNT, "admin").await.expect("a read").expect("admin");
-        let lab = Self { running, clock, admin: admin.value.principal(), _directory: directory };
-        lab.advance_minutes(10).await;
-        lab
+        Self { running, clock, admin: admin.value.principal(), directory }
     }
 
     pub(crate) fn admin(&self) -> RequestContext {

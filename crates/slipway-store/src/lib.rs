@@ -136,6 +136,10 @@ pub trait Store: Send + Sync + 'static {
     /// When the next wake-up is due or its lease ends, whichever is later; `None` when there is none.
     async fn next_due(&self) -> Result<Option<Timestamp>, ReadError>;
 
+    /// The latest moment that a deployment that has not ended remembers: its creation, or the last change of one of its
+    /// targets. `None` when nothing is under way.
+    async fn latest_moment(&self) -> Result<Option<Timestamp>, ReadError>;
+
     /// Entries of the event log with a sequence number above `after`, at most `limit`.
     async fn events(&self, after: i64, limit: u32) -> Result<Vec<EventRow>, ReadError>;
 

@@ -274,6 +274,10 @@ impl Store for ModelStore {
         self.read(Tables::next_due).await
     }
 
+    async fn latest_moment(&self) -> Result<Option<Timestamp>, ReadError> {
+        self.read(Tables::latest_moment).await
+    }
+
     async fn events(&self, after: i64, limit: u32) -> Result<Vec<EventRow>, ReadError> {
         self.read(|t| t.events.iter().filter(|e| e.seq > after).take(limit as usize).cloned().collect()).await
     }

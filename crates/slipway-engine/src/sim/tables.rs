@@ -196,6 +196,14 @@ impl Tables {
         self.ready.first().map(|(at, _)| *at)
     }
 
+    pub(crate) fn latest_moment(&self) -> Option<Timestamp> {
+        let moments = self.active.values().filter_map(|id| {
+            let created = self.deployments.get(id)?.created;
+            Some(self.of_deployment(id, 0).map(|target| target.updated).fold(created, Ord::max))
+        });
+        moments.max()
+    }
+
     pub(crate) fn any_active(&self) -> bool {
         !self.active.is_empty()
     }

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use slipway_artifacts::{ArtifactError, Artifacts};
+use slipway_store::Store as _;
 use slipway_store::sqlite::SqliteStore;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::Store;
 use crate::change::{CommitError, Write};
-use crate::rows::{DeploymentQuery, DeploymentRow, EventRow, HealthRow, TargetKey, WakeupKey};
+use crate::rows::{DeploymentQuery, DeploymentRow, EventRow, HealthRow, TargetKey, TargetRow, WakeupKey};
 
 fn insert(row: DeploymentRow) -> Write {
     Write::InsertDeployment(Box::new(row))
@@ -30,6 +30,24 @@ pub async fn a_deployment_is_read_as_it_was_written(store: &impl Store) {
     assert_eq!(store.deployment(&id(1)).await.unwrap(), Some(deployment(1)));
     assert_eq!(store.deployments(&all_deployments()).await.unwrap(), [deployment(1)]);
     assert_eq!(store.deployment(&id(2)).await.unwrap(), None);
+}
+
+/// A control plane whose clock was set back while it was away goes on from there. What has ended waits for nothing.
+pub async fn the_latest_moment_is_one_of_what_is_under_way(store: &impl Store) {
+    let at = |number| Timestamp(i64::from(number));
+    assert_eq!(store.latest_moment().await.unwrap(), None);
+    given(store, [insert(deployment(3)), insert(deployment(5))]).await;
+    assert_eq!(store.latest_moment().await.unwrap(), Some(at(5)));
+    let changed = |number, updated| TargetRow { updated: at(updated), ..target(number, 0) };
+    let targets = |number, updated| Write::InsertTargets(vec![changed(number, updated), target(number, 1)]);
+    given(store, [targets(3, 40), targets(5, 30)]).await;
+    assert_eq!(store.latest_moment().await.unwrap(), Some(at(40)));
+    given(store, [Write::UpdateTarget(Box::new(changed(5, 50)))]).await;
+    assert_eq!(store.latest_moment().await.unwrap(), Some(at(50)));
+    given(store, [end(5, 1, DeploymentStatus::Failed)]).await;
+    assert_eq!(store.latest_moment().await.unwrap(), Some(at(40)));
+    given(store, [end(3, 1, DeploymentStatus::Succeeded)]).await;
+    assert_eq!(store.latest_moment().await.unwrap(), None);
 }
 
 /// CF-370: the next one can begin as soon as the other has ended, however it ended, and not before.

@@ -47,6 +47,7 @@ macro_rules! contract_tests {
                 a_second_deployment_under_an_id_is_refused,
                 an_update_needs_the_version_that_was_read,
                 active_deployments_are_counted_per_account,
+                the_latest_moment_is_one_of_what_is_under_way,
                 deployments_are_listed_newest_first_in_pages,
                 deployments_are_filtered_by_scope_application_and_group,
                 deployments_are_filtered_by_status_and_creation_time,

@@ -298,6 +298,10 @@ impl Store for SqliteStore {
         Ok(self.earliest.get())
     }
 
+    async fn latest_moment(&self) -> Result<Option<Timestamp>, ReadError> {
+        self.readers.ask(read::latest_moment).await
+    }
+
     async fn events(&self, after: i64, limit: u32) -> Result<Vec<EventRow>, ReadError> {
         self.readers.ask(move |db| read::events(db, after, limit)).await
     }

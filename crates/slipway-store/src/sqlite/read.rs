@@ -264,6 +264,17 @@ fn target_row(row: &Row<'_>) -> rusqlite::Result<TargetRow> {
     })
 }
 
+pub(super) fn latest_moment(db: &Connection) -> rusqlite::Result<Option<Timestamp>> {
+    let latest: Option<i64> = db
+        .prepare_cached(
+            "SELECT max(d.created, coalesce((SELECT max(updated) FROM targets t WHERE t.deployment = d.id), d.created)) AS at
+             FROM deployments d WHERE d.active = 1 ORDER BY at DESC LIMIT 1",
+        )?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    Ok(latest.map(Timestamp))
+}
+
 pub(super) fn target(db: &Connection, key: &TargetKey) -> rusqlite::Result<Option<TargetRow>> {
     one(
         db,
