@@ -47,6 +47,8 @@ pub struct ControlPlane {
     pub throttle: crate::throttle::Throttle,
     /// Where calls are recorded.
     pub(crate) trail: crate::audit::Trail,
+    /// Frozen copies of deployments.
+    pub records: crate::work::Records,
     /// Parked long polls.
     pub hub: crate::hub::Hub,
     /// Signs deployment specifications.

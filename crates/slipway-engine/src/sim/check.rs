@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use slipway_model::DeploymentId;
-use slipway_model::deployment::DeploymentRecord;
+use slipway_model::deployment::{AutoRollbackEvent, DeploymentRecord};
 use slipway_model::lifecycle::{EventName, EventStatus};
 use slipway_model::status::{DeploymentStatus, ErrorCode, TargetStatus};
+use slipway_model::{DeploymentId, Timestamp};
 use slipway_store::{DeploymentRow, TargetKey, TargetRow, WakeupKey};
 
 use super::core::Seen;
@@ -20,13 +20,25 @@ use crate::work::target::MOST_OUTSTANDING;
 struct Watched {
     record: DeploymentRecord,
     status: DeploymentStatus,
-    /// Hosts that were Unhealthy when it began; all at the front (CF-012).
-    unhealthy: u32,
+    /// The zones of its targets; all in one without zones.
+    zones: Vec<WatchedZone>,
+    /// Hosts that run its revision already, as its row says.
+    current: u32,
     statuses: Vec<TargetStatus>,
     /// Started and then skipped: lost like failed ones.
     given_up: u32,
     /// Started by the commit that is being read.
     starting: Vec<u32>,
+}
+
+/// The targets of a zone.
+struct WatchedZone {
+    name: u8,
+    targets: std::ops::Range<usize>,
+    /// Hosts that were Unhealthy when it began; all at the front (CF-012).
+    unhealthy: usize,
+    /// When its last target ended.
+    ended: Timestamp,
 }
 
 impl Watched {
@@ -35,7 +47,11 @@ impl Watched {
     }
 
     fn total(&self) -> u32 {
-        self.statuses.len() as u32
+        self.statuses.len() as u32 + self.current
+    }
+
+    fn zone_of(&mut self, ordinal: usize) -> Option<&mut WatchedZone> {
+        self.zones.iter_mut().find(|zone| zone.targets.contains(&ordinal))
     }
 
     fn minimum(&self) -> u32 {
@@ -53,6 +69,14 @@ pub(crate) struct Checker {
     /// The hand-out that was told to go on, per command.
     owners: BTreeMap<(Place, u16), u32>,
     ran: BTreeMap<Place, u16>,
+    /// The last successful deployment of each group.
+    good: BTreeMap<String, DeploymentId>,
+    rolled_back: BTreeSet<DeploymentId>,
+    /// Which host is in which zone.
+    zones: Vec<u8>,
+    /// Whether all clocks agree, so that times of rows can be compared.
+    clocks_agree: bool,
+    now: Timestamp,
 }
 
 type Verdict = Result<(), String>;
@@ -72,8 +96,13 @@ fn machine(row: &TargetRow) -> Result<TargetMachine, String> {
 }
 
 impl Checker {
+    pub(crate) fn new(zones: Vec<u8>, clocks_agree: bool) -> Self {
+        Self { zones, clocks_agree, ..Self::default() }
+    }
+
     /// Reads what was committed.
-    pub(crate) fn committed(&mut self, store: &ModelStore, history: Vec<Changed>) -> Verdict {
+    pub(crate) fn committed(&mut self, store: &ModelStore, now: Timestamp, history: Vec<Changed>) -> Verdict {
+        self.now = now;
         for changed in history {
             match changed {
                 Changed::Deployment(old, new) => self.deployment(old.as_deref(), new.as_deref())?,
@@ -107,10 +136,12 @@ impl Checker {
             if let Some((other, _)) = busy {
                 return Err(format!("CF-370: {} was created while {other} of its group was active", new.id));
             }
+            self.is_justified(&record)?;
             let watched = Watched {
                 record,
                 status: new.status,
-                unhealthy: 0,
+                zones: Vec::new(),
+                current: 0,
                 statuses: Vec::new(),
                 given_up: 0,
                 starting: Vec::new(),
@@ -119,8 +150,53 @@ impl Checker {
         }
         if let Some(watched) = self.deployments.get_mut(&new.id) {
             watched.status = new.status;
+            let machine: serde_json::Value = serde_json::from_str(&new.machine).map_err(|e| e.to_string())?;
+            watched.current = machine["fleet"]["current"].as_u64().unwrap_or(0) as u32;
+            let outdated_only = watched.record.update_outdated_instances_only;
+            must!(watched.current == 0 || outdated_only, "{} left out hosts", new.id);
+            if new.status == DeploymentStatus::Succeeded {
+                self.good.insert(new.group_id.clone(), new.id.clone());
+            }
         }
         Ok(())
+    }
+
+    /// A deployment that nobody asked for must follow from another one (DP-220..DP-226, CF-061, CF-302).
+    fn is_justified(&mut self, record: &DeploymentRecord) -> Verdict {
+        let id = &record.id;
+        match (record.creator.as_str(), &record.course.rollback_of, &record.course.follow_on_of) {
+            ("user", None, None) => Ok(()),
+            ("codeDeployRollback", Some(failed), None) => {
+                must!(self.rolled_back.insert(failed.clone()), "{failed} is rolled back twice");
+                let Some(watched) = self.deployments.get(failed) else {
+                    return Err(format!("{id} rolls back {failed}, which is not there"));
+                };
+                must!(
+                    matches!(watched.status, DeploymentStatus::Failed | DeploymentStatus::Stopped),
+                    "{id} rolls back {failed}, which is {}",
+                    watched.status
+                );
+                must!(watched.record.course.rollback_of.is_none(), "DP-226: {id} rolls back a rollback");
+                let good = self.good.get(&record.group_id).and_then(|good| self.deployments.get(good));
+                let Some(good) = good else { return Err(format!("{id} rolls back to nothing")) };
+                must!(good.record.revision == record.revision, "DP-220: {id} deploys another revision");
+                must!(record.course.zonal.is_none(), "CF-061: {id} goes zone by zone");
+                Ok(())
+            }
+            ("CodeDeployAutoUpdate", None, Some(root)) => {
+                let Some(watched) = self.deployments.get(root) else {
+                    return Err(format!("{id} follows {root}, which is not there"));
+                };
+                must!(watched.status == DeploymentStatus::Succeeded, "A-22: {id} follows {}", watched.status);
+                must!(
+                    watched.record.revision == record.revision,
+                    "{id} deploys another revision than {root}"
+                );
+                must!(record.update_outdated_instances_only, "CF-302: {id} goes to all hosts");
+                Ok(())
+            }
+            other => Err(format!("nobody asked for {id}: {other:?}")),
+        }
     }
 
     fn target(&mut self, store: &ModelStore, old: Option<&TargetRow>, new: Option<&TargetRow>) -> Verdict {
@@ -138,17 +214,40 @@ impl Checker {
             watched.given_up +=
                 u32::from(before == TargetStatus::InProgress && new.status == TargetStatus::Skipped);
             watched.statuses[ordinal as usize] = new.status;
+            let now = self.now;
+            if let Some(zone) = watched
+                .zone_of(ordinal as usize)
+                .filter(|_| new.status.is_terminal() && !before.is_terminal())
+            {
+                zone.ended = now;
+            }
             if before == TargetStatus::Pending && new.status != TargetStatus::Skipped {
                 watched.starting.push(ordinal);
             }
         } else {
-            must!(ordinal == watched.total(), "targets of {} do not come in order", new.key.deployment);
+            let place = ordinal as usize;
+            must!(place == watched.statuses.len(), "targets of {} do not come in order", new.key.deployment);
+            let zonal = watched.record.course.zonal.is_some();
+            let name = if zonal { self.zones.get(host_number(&new.host)).copied().unwrap_or(0) } else { 0 };
+            match watched.zones.last_mut() {
+                Some(zone) if zone.name == name => zone.targets.end += 1,
+                last => {
+                    must!(
+                        last.is_none_or(|last| last.name < name),
+                        "D-11: zones of {} out of order",
+                        new.key
+                    );
+                    let ended = Timestamp(0);
+                    watched.zones.push(WatchedZone { name, targets: place..place + 1, unhealthy: 0, ended });
+                }
+            }
             let healthy = store.look(|t| {
                 t.health_of(&watched.record.group_id).any(|row| row.host == new.host && row.healthy)
             });
-            if !healthy {
-                must!(watched.unhealthy == ordinal, "CF-012: an unhealthy host comes late: {}", new.key);
-                watched.unhealthy += 1;
+            if let Some(zone) = watched.zones.last_mut().filter(|_| !healthy) {
+                let place = zone.targets.start + zone.unhealthy;
+                must!(place == ordinal as usize, "CF-012: an unhealthy host comes late: {}", new.key);
+                zone.unhealthy += 1;
             }
             watched.statuses.push(new.status);
             if new.status == TargetStatus::InProgress {
@@ -193,7 +292,8 @@ impl Checker {
         let Some(watched) = self.deployments.get_mut(id) else { return Ok(()) };
         let starting = std::mem::take(&mut watched.starting);
         let watched = &*watched;
-        starts_are_allowed(watched, &starting).map_err(|e| format!("{id}: {e}"))?;
+        let now = self.clocks_agree.then_some(self.now);
+        starts_are_allowed(watched, &starting, now).map_err(|e| format!("{id}: {e}"))?;
         let Some(row) = store.look(|t| t.deployments.get(id).cloned()) else { return Ok(()) };
         let machine: DeploymentMachine = serde_json::from_str(&row.machine).map_err(|e| e.to_string())?;
         let marks = store.look(|t| t.uncounted(id, usize::MAX));
@@ -213,6 +313,16 @@ impl Checker {
         must!(machine.status() == row.status, "{id}: row and machine differ");
         if row.status.is_terminal() {
             ended_as_it_must(watched, &machine).map_err(|e| format!("{id}: {e}"))?;
+            let wanted = watched
+                .record
+                .auto_rollback
+                .as_ref()
+                .is_some_and(|rollback| rollback.events.contains(&AutoRollbackEvent::DeploymentFailure));
+            let due = wanted
+                && row.status == DeploymentStatus::Failed
+                && watched.record.course.rollback_of.is_none()
+                && self.good.contains_key(&row.group_id);
+            must!(!due || self.rolled_back.contains(id), "DP-211: {id} has failed and is not rolled back");
         } else {
             let waits_for_targets = watched.count(TargetStatus::InProgress) > 0;
             let due = has_wakeup(store, &WakeupKey::Deployment(id.clone()));
@@ -344,29 +454,61 @@ pub struct Ending {
     pub targets: Vec<TargetStatus>,
 }
 
-/// CF-032, CF-034, CF-039: recounted from the rows, without a look at the machine's arithmetic.
-fn starts_are_allowed(watched: &Watched, starting: &[u32]) -> Verdict {
-    if starting.is_empty() {
-        return Ok(());
-    }
+/// The number of a host of ours.
+fn host_number(arn: &str) -> usize {
+    let number = arn.rsplit_once("host-").and_then(|(_, rest)| rest.split_once('_'));
+    number.and_then(|(number, _)| number.parse().ok()).unwrap_or(usize::MAX)
+}
+
+/// CF-032, CF-034, CF-039, CF-052, CF-053: recounted from the rows, without a look at the machine's arithmetic.
+fn starts_are_allowed(watched: &Watched, starting: &[u32], now: Option<Timestamp>) -> Verdict {
+    let Some(first) = starting.iter().min().map(|first| *first as usize) else { return Ok(()) };
     must!(!watched.status.is_terminal(), "targets were started after the end");
     let lost = watched.count(TargetStatus::Failed) + watched.given_up;
     let cap = i64::from(watched.total()) - i64::from(lost) - i64::from(watched.minimum());
     let in_flight = i64::from(watched.count(TargetStatus::InProgress));
     must!(in_flight <= cap, "CF-032: {in_flight} in flight, the cap is {cap}");
-    let healthy_started = starting.iter().filter(|o| **o >= watched.unhealthy).count() as u32;
-    if healthy_started > 0 {
-        let waiting = watched.statuses[watched.unhealthy as usize..]
+    let Some(place) = watched.zones.iter().position(|zone| zone.targets.contains(&first)) else {
+        return Err("a target is in no zone".into());
+    };
+    let zone = &watched.zones[place];
+    let of_zone = &watched.statuses[zone.targets.clone()];
+    let within = starting.iter().all(|ordinal| zone.targets.contains(&(*ordinal as usize)));
+    must!(within, "CF-053: targets of two zones were started together");
+    let others = watched.statuses[..zone.targets.start].iter().all(|status| status.is_terminal());
+    must!(others, "CF-053: a zone began before the one before it had ended");
+    if let (Some(zonal), false) =
+        (&watched.record.course.zonal, watched.record.update_outdated_instances_only)
+    {
+        let hosts = zone.targets.len() as u32;
+        let lost = of_zone.iter().filter(|s| **s == TargetStatus::Failed).count() as i64;
+        let cap = i64::from(hosts) - lost - i64::from(zonal.minimum_for_zone(hosts));
+        must!(in_flight <= cap, "CF-052: {in_flight} in flight, the cap of the zone is {cap}");
+    }
+    let began = first == zone.targets.start;
+    if let (Some(zonal), Some(now), true, Some(before)) =
+        (&watched.record.course.zonal, now, began, place.checked_sub(1).map(|before| &watched.zones[before]))
+    {
+        let waited = now.millis_since(before.ended);
+        must!(waited >= zonal.monitor_ms(place - 1), "CF-054: the zone was watched for {waited} ms only");
+    }
+    let healthy_from = zone.targets.start + zone.unhealthy;
+    if starting.iter().any(|ordinal| *ordinal as usize >= healthy_from) {
+        let waiting: usize = watched
+            .zones
             .iter()
-            .filter(|s| **s == TargetStatus::Pending)
-            .count() as u32;
-        let healthy = waiting + watched.count(TargetStatus::Succeeded);
+            .map(|zone| {
+                let healthy = &watched.statuses[zone.targets.start + zone.unhealthy..zone.targets.end];
+                healthy.iter().filter(|s| **s == TargetStatus::Pending).count()
+            })
+            .sum();
+        let healthy = waiting as u32 + watched.count(TargetStatus::Succeeded) + watched.current;
         must!(
             healthy >= watched.minimum(),
             "CF-039: {healthy} healthy hosts are left, {} must be",
             watched.minimum()
         );
-        let phase = &watched.statuses[..watched.unhealthy as usize];
+        let phase = &watched.statuses[zone.targets.start..healthy_from];
         must!(
             phase.iter().all(|s| s.is_terminal()),
             "CF-034: a healthy host before all unhealthy ones ended"
@@ -386,10 +528,12 @@ fn ended_as_it_must(watched: &Watched, machine: &DeploymentMachine) -> Verdict {
     must!(watched.statuses.iter().all(|s| s.is_terminal()), "ended with targets under way");
     must!(machine.completed().is_some(), "ended without a time");
     let succeeded = watched.count(TargetStatus::Succeeded);
-    let enough = succeeded >= watched.minimum().max(1);
-    let unattempted = watched.count(TargetStatus::Skipped) - watched.given_up > 0;
+    let nothing_to_do = watched.statuses.is_empty() && watched.current > 0;
+    let enough = nothing_to_do || succeeded > 0 && succeeded + watched.current >= watched.minimum();
+    let unattempted = watched.count(TargetStatus::Skipped) > watched.given_up;
     let lost = watched.count(TargetStatus::Failed) + watched.given_up;
-    let stopped_by_rule = unattempted && watched.total() - lost <= watched.minimum();
+    let zonal = watched.record.course.zonal.is_some();
+    let stopped_by_rule = unattempted && (zonal || watched.total() - lost <= watched.minimum());
     match (watched.status, machine.error().map(|e| e.code)) {
         (DeploymentStatus::Succeeded, None) => {
             must!(enough && !unattempted, "CF-038: succeeded with {succeeded} of {}", watched.total());
@@ -398,13 +542,16 @@ fn ended_as_it_must(watched: &Watched, machine: &DeploymentMachine) -> Verdict {
             must!(!enough || stopped_by_rule, "CF-036: failed with {succeeded} of {}", watched.total());
         }
         (DeploymentStatus::Failed, Some(ErrorCode::HealthConstraintsInvalid)) => {
-            must!(watched.minimum() >= watched.total(), "CF-030: could have started");
+            must!(zonal || watched.minimum() >= watched.total(), "CF-030: could have started");
         }
         (DeploymentStatus::Failed, Some(ErrorCode::NoInstances)) => {
             must!(watched.total() == 0, "CF-031: there are instances");
         }
         (DeploymentStatus::Failed, Some(ErrorCode::Timeout))
         | (DeploymentStatus::Stopped, Some(ErrorCode::ManualStop)) => {}
+        (DeploymentStatus::Stopped, Some(ErrorCode::AlarmActive)) => {
+            must!(watched.record.course.rollback_of.is_none(), "DP-225: an alarm stopped a rollback");
+        }
         other => return Err(format!("ended as {other:?}")),
     }
     Ok(())

@@ -13,6 +13,7 @@
 //! | `check` | what must hold |
 //! | `world` | the scheduler |
 //! | [`shrink`] | the smallest scenario that still fails |
+//! | [`speed`] | whole deployments, for measuring what they cost |
 //! | `proofs` | each step twice, failing, crashed; everything delayed |
 
 mod check;
@@ -24,6 +25,7 @@ mod proofs;
 mod random;
 pub mod scenario;
 pub mod shrink;
+pub mod speed;
 pub mod store;
 mod tables;
 #[cfg(test)]

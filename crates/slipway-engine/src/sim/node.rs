@@ -10,7 +10,7 @@ use super::core::{Core, Owner, Seen, Wait};
 use super::random::Random;
 use super::store::ModelStore;
 use crate::deployment::Pacing;
-use crate::work::{LEASE_MS, Site, WorkError, carry_out};
+use crate::work::{LEASE_MS, Records, Site, WorkError, carry_out};
 
 /// Wake-ups claimed at once.
 const AT_ONCE: u32 = 32;
@@ -24,6 +24,7 @@ pub(crate) struct Node {
     store: Arc<ModelStore>,
     random: Mutex<Random>,
     pacing: Pacing,
+    records: Records,
     started: AtomicI64,
     /// How wrong its clock is.
     pub(crate) skew: AtomicI64,
@@ -51,6 +52,7 @@ impl Node {
             store,
             random: Mutex::new(random),
             pacing,
+            records: Records::default(),
             // Long ago: no pick-up limit is stretched because of a start that is not part of the story.
             started: AtomicI64::new(-1_000_000_000),
             skew: AtomicI64::new(0),
@@ -101,6 +103,10 @@ impl Site for Node {
 
     fn pacing(&self) -> Pacing {
         self.pacing
+    }
+
+    fn records(&self) -> &Records {
+        &self.records
     }
 }
 

@@ -15,11 +15,9 @@ fn three_hosts() -> Scenario {
     hosts[1].fails = 1000;
     let deploy = |revision| {
         Action::Deploy(DeployPlan {
-            group: 0,
             revision,
-            fails: 0,
             minimum: MinimumHealthyHosts::HostCount(1),
-            ignore_stop_failures: false,
+            ..DeployPlan::PLAIN
         })
     };
     Scenario {

@@ -1,6 +1,8 @@
 //! What happens in a simulated run; made from a seed, made smaller by [`shrink`](super::shrink).
 
 use slipway_model::config::MinimumHealthyHosts;
+use slipway_model::deployment::AutoRollbackEvent;
+use slipway_model::zones::ZonalConfig;
 
 use super::random::Random;
 use crate::deployment::Pacing;
@@ -37,6 +39,8 @@ pub struct HostPlan {
     pub fails: u32,
     /// Whether it is there.
     pub life: Life,
+    /// Which zone it is in.
+    pub zone: u8,
     /// Whether a second agent was started by mistake.
     pub two_agents: bool,
     /// Of a thousand reports, so many are sent again, late, and changed.
@@ -85,6 +89,13 @@ pub enum Action {
     Stop {
         /// Of which group.
         group: u8,
+        /// Whether it is to be rolled back.
+        roll_back: Option<bool>,
+    },
+    /// An alarm of a group is activated.
+    Alarm {
+        /// Of which group.
+        group: u8,
     },
     /// A user tags a host so that a group selects it, or no longer does.
     Retag {
@@ -129,6 +140,14 @@ pub struct DeployPlan {
     pub minimum: MinimumHealthyHosts,
     /// DP-009.
     pub ignore_stop_failures: bool,
+    /// DP-012.
+    pub outdated_only: bool,
+    /// CF-302.
+    pub update_outdated_afterwards: bool,
+    /// What is rolled back.
+    pub rollback: Vec<AutoRollbackEvent>,
+    /// CF-050.
+    pub zonal: Option<ZonalConfig>,
 }
 
 /// What goes wrong at random; of a thousand.
@@ -192,7 +211,12 @@ impl Scenario {
             let plan = DeployPlan::random(&mut random, revision, count as u32);
             if random.chance(250) {
                 let later = at + random.range(0, 60_000);
-                scenario.actions.push((later, Action::Stop { group: plan.group }));
+                let roll_back = *random.pick(&[None, None, Some(true), Some(false)]);
+                scenario.actions.push((later, Action::Stop { group: plan.group, roll_back }));
+            }
+            if random.chance(80) {
+                let later = at + random.range(0, 60_000);
+                scenario.actions.push((later, Action::Alarm { group: plan.group }));
             }
             scenario.actions.push((at, Action::Deploy(plan)));
             at += random.range(0, 200_000);
@@ -216,6 +240,7 @@ impl HostPlan {
         script_ms: 1000,
         fails: 0,
         life: Life::Steady,
+        zone: 0,
         two_agents: false,
         repeats: 0,
     };
@@ -234,6 +259,7 @@ impl HostPlan {
             script_ms: *random.pick(&[10, 500, 5000, 15_000]),
             fails: *random.pick(&[0, 0, 0, 0, 0, 20, 500]),
             life,
+            zone: random.below(3) as u8,
             two_agents: rough && random.chance(150),
             repeats: if rough { *random.pick(&[0, 0, 300]) } else { 0 },
         }
@@ -241,19 +267,51 @@ impl HostPlan {
 }
 
 impl DeployPlan {
+    /// Everything at once, nothing special.
+    pub const PLAIN: Self = Self {
+        group: 0,
+        revision: 1,
+        fails: 0,
+        minimum: MinimumHealthyHosts::FleetPercent(0),
+        ignore_stop_failures: false,
+        outdated_only: false,
+        update_outdated_afterwards: false,
+        rollback: Vec::new(),
+        zonal: None,
+    };
+
     fn random(random: &mut Random, revision: u8, hosts: u32) -> Self {
         let minimum = match random.below(5) {
             0 => MinimumHealthyHosts::MostConcurrency(1),
             1 => MinimumHealthyHosts::FleetPercent(0),
-            2 => MinimumHealthyHosts::FleetPercent(random.below(100) as u32),
-            _ => MinimumHealthyHosts::HostCount(random.below(u64::from(hosts)) as u32),
+            2 => MinimumHealthyHosts::FleetPercent(random.below(70) as u32),
+            _ => MinimumHealthyHosts::HostCount(random.below(u64::from(hosts / 2 + 1)) as u32),
         };
         Self {
             group: random.below(u64::from(GROUPS)) as u8,
             revision,
-            fails: *random.pick(&[0, 0, 0, 60, 1000]),
+            fails: *random.pick(&[0, 0, 0, 0, 60, 1000]),
             minimum,
             ignore_stop_failures: random.chance(300),
+            outdated_only: random.chance(150),
+            update_outdated_afterwards: random.chance(500),
+            rollback: [
+                AutoRollbackEvent::DeploymentFailure,
+                AutoRollbackEvent::DeploymentStopOnRequest,
+                AutoRollbackEvent::DeploymentStopOnAlarm,
+            ]
+            .into_iter()
+            .filter(|_| random.chance(400))
+            .collect(),
+            zonal: random.chance(250).then(|| ZonalConfig {
+                monitor_seconds: *random.pick(&[None, Some(1), Some(40)]),
+                first_zone_monitor_seconds: *random.pick(&[None, Some(0), Some(90)]),
+                minimum_per_zone: *random.pick(&[
+                    None,
+                    Some(MinimumHealthyHosts::HostCount(1)),
+                    Some(MinimumHealthyHosts::FleetPercent(50)),
+                ]),
+            }),
         }
     }
 }

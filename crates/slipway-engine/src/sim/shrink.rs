@@ -3,7 +3,7 @@
 
 use slipway_model::Timestamp;
 
-use super::scenario::{FaultPlan, HostPlan, Life, Manner, Scenario};
+use super::scenario::{Action, DeployPlan, FaultPlan, HostPlan, Life, Manner, Scenario};
 use super::world::{Disturbance, run};
 
 /// Most runs that one shrinking may take.
@@ -57,8 +57,23 @@ fn simpler(scenario: &Scenario) -> Vec<Scenario> {
     propose(&|s| s.faults.store_fails = 0);
     propose(&|s| s.faults.store_unknown = 0);
     propose(&|s| s.faults.latency_ms = 1);
+    for at in 0..scenario.actions.len() {
+        let deploy = |change: &dyn Fn(&mut DeployPlan)| {
+            let mut action = scenario.actions[at].1.clone();
+            if let Action::Deploy(plan) = &mut action {
+                change(plan);
+            }
+            action
+        };
+        propose(&|s| s.actions[at].1 = deploy(&|plan| plan.zonal = None));
+        propose(&|s| s.actions[at].1 = deploy(&|plan| plan.rollback = Vec::new()));
+        propose(&|s| s.actions[at].1 = deploy(&|plan| plan.outdated_only = false));
+        propose(&|s| s.actions[at].1 = deploy(&|plan| plan.update_outdated_afterwards = false));
+        propose(&|s| s.actions[at].1 = deploy(&|plan| plan.fails = 0));
+    }
     for host in 0..scenario.hosts.len() {
-        propose(&|s| s.hosts[host] = HostPlan { groups: s.hosts[host].groups, ..HostPlan::PLAIN });
+        let (groups, zone) = (scenario.hosts[host].groups, scenario.hosts[host].zone);
+        propose(&|s| s.hosts[host] = HostPlan { groups, zone, ..HostPlan::PLAIN });
         propose(&|s| s.hosts[host].life = Life::Steady);
         propose(&|s| s.hosts[host].manner = Manner::Ours);
         propose(&|s| s.hosts[host].two_agents = false);
@@ -67,7 +82,7 @@ fn simpler(scenario: &Scenario) -> Vec<Scenario> {
     }
     candidates.retain(|s| {
         s.actions.iter().all(|(_, action)| match action {
-            super::scenario::Action::Retag { host, .. } => *host < s.hosts.len(),
+            Action::Retag { host, .. } => *host < s.hosts.len(),
             _ => true,
         })
     });

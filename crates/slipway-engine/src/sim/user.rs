@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use slipway_model::config::DEFAULT_SERVER_CONFIG;
-use slipway_model::deployment::DeploymentRecord;
+use slipway_model::deployment::{AutoRollback, Course, DeploymentRecord};
 use slipway_model::resources::{GroupHistory, InstanceIdentity, OnPremisesInstance, PastDeployment};
 use slipway_model::revision::{FileExistsBehavior, Revision};
 use slipway_model::status::DeploymentStatus;
 use slipway_model::tags::{Tag, TagFilter, TagSelection};
+use slipway_model::zones::ZONE_TAG;
 use slipway_model::{AccountId, DeploymentId, Region, Scope, Timestamp};
 use slipway_store::{ChangeSet, Document, DocumentKey, Kind, Partition, Write};
 
@@ -72,8 +73,9 @@ pub(crate) fn furniture(scenario: &Scenario) -> ChangeSet {
         change.push(Write::Insert(Document { key: history_key(group), body, version: 0 }));
     }
     for (number, plan) in scenario.hosts.iter().enumerate() {
-        let tags =
-            (0..super::scenario::GROUPS).filter(|group| plan.groups & (1 << group) != 0).map(tag).collect();
+        let zone = Tag { key: ZONE_TAG.to_owned(), value: format!("zone-{}", plan.zone) };
+        let groups = (0..super::scenario::GROUPS).filter(|group| plan.groups & (1 << group) != 0);
+        let tags = groups.map(tag).chain([zone]).collect();
         change.push(Write::Insert(instance(number, tags)));
     }
     change
@@ -121,10 +123,15 @@ pub(crate) fn record(
         "creator": "user",
         "created": now,
         "ignore_application_stop_failures": plan.ignore_stop_failures,
-        "update_outdated_instances_only": false,
+        "update_outdated_instances_only": plan.outdated_only,
         "file_exists_behavior": FileExistsBehavior::default(),
         "on_premises": TagSelection::Flat(vec![TagFilter::Key(group_id(plan.group))]),
-        "auto_rollback": null,
+        "auto_rollback": AutoRollback { enabled: true, events: plan.rollback.clone() },
+        "course": Course {
+            zonal: plan.zonal,
+            update_outdated_afterwards: plan.update_outdated_afterwards,
+            ..Course::default()
+        },
         "service_role_arn": "",
         "max_instances": 1_000_000,
         "pick_up_limit_ms": limits.pick_up,
@@ -144,7 +151,14 @@ pub(crate) async fn act(core: Core, nodes: Vec<Arc<Node>>, scenario: Scenario) {
         core.tell(|| format!("{action:?}"));
         match action {
             Action::Deploy(plan) => deploy(&core, &nodes, plan, scenario.limits).await,
-            Action::Stop { group } => stop(&core, &nodes, *group).await,
+            Action::Stop { group, roll_back } => {
+                let stop = DeploymentEvent::Stop { requested_by: "a user".into(), roll_back: *roll_back };
+                tell(&core, &nodes, *group, stop).await;
+            }
+            Action::Alarm { group } => {
+                let alarm = DeploymentEvent::Alarm { names: vec!["hot".into()] };
+                tell(&core, &nodes, *group, alarm).await;
+            }
             Action::Retag { host, group } => retag(&nodes, *host, *group).await,
             Action::Crash { node, back_after } => {
                 core.strike(Blow::KillNode(*node));
@@ -190,14 +204,16 @@ async fn deploy(core: &Core, nodes: &[Arc<Node>], plan: &DeployPlan, limits: Lim
     core.tell(|| format!("the answer: {answer:?}"));
 }
 
-async fn stop(core: &Core, nodes: &[Arc<Node>], group: u8) {
+/// Something happens to the last deployment of a group.
+async fn tell(core: &Core, nodes: &[Arc<Node>], group: u8, event: DeploymentEvent) {
     let Some(node) = any_up(nodes) else { return };
     let request = async {
         let document = node.store().document(&history_key(group)).await.ok().flatten()?;
         let history: GroupHistory = serde_json::from_str(&document.body).ok()?;
-        let stop = DeploymentEvent::Stop { requested_by: "a user".into(), roll_back: None };
         Some(
-            deployment::step(&node, &history.last_attempted?.id, &stop).await.map(|machine| machine.status()),
+            deployment::step(&node, &history.last_attempted?.id, &event)
+                .await
+                .map(|machine| machine.status()),
         )
     };
     let answer = through(&node, request).await;

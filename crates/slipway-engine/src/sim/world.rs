@@ -192,6 +192,8 @@ impl World {
                 Arc::new(Node::new(number, core, store, random, scenario.pacing, twice))
             })
             .collect();
+        let skewed = |(_, action): &(i64, Action)| matches!(action, Action::Skew { .. });
+        let clocks_agree = !scenario.actions.iter().any(skewed);
         let verdicts = verdicts(&scenario, &store);
         let hosts = (0..)
             .zip(scenario.hosts.clone())
@@ -207,7 +209,7 @@ impl World {
             store,
             nodes,
             hosts,
-            checker: Checker::default(),
+            checker: Checker::new(scenario.hosts.iter().map(|host| host.zone).collect(), clocks_agree),
             random: Random::stream(seed, 1),
             scenario,
             tasks: BTreeMap::new(),
@@ -303,7 +305,7 @@ impl World {
             }
             (Poll::Pending, Some(wait)) => self.park(id, wait),
         }
-        self.checker.committed(&self.store, self.store.take_history())?;
+        self.checker.committed(&self.store, self.core.now(), self.store.take_history())?;
         for seen in self.core.take_seen() {
             self.checker.saw(&self.store, seen)?;
         }

@@ -10,12 +10,14 @@
 //! | [`create`] | how a deployment comes into being |
 //! | [`deployment`] | what a deployment does next |
 //! | [`target`] | what an agent, a timer or a stop does to a target; what a poll may take |
+//! | `records` | frozen copies of deployments, kept in memory |
 //! | `fleet` | which hosts a deployment goes to |
 //! | `successor` | rollbacks, and updates of hosts that joined meanwhile |
 
 pub mod create;
 pub mod deployment;
 mod fleet;
+mod records;
 mod successor;
 pub mod target;
 
@@ -25,6 +27,7 @@ use slipway_model::Timestamp;
 use slipway_store::{Store, Wakeup, WakeupKey, Write};
 
 use crate::deployment::Pacing;
+pub use records::Records;
 
 /// Where steps are carried out: a node of a control plane, or of a simulated one.
 pub trait Site: Send + Sync {
@@ -42,6 +45,9 @@ pub trait Site: Send + Sync {
 
     /// In which steps new deployments start their targets (D-10).
     fn pacing(&self) -> Pacing;
+
+    /// Frozen copies that this node has read.
+    fn records(&self) -> &Records;
 }
 
 impl<S: Site + ?Sized> Site for Arc<S> {
@@ -63,6 +69,10 @@ impl<S: Site + ?Sized> Site for Arc<S> {
 
     fn pacing(&self) -> Pacing {
         (**self).pacing()
+    }
+
+    fn records(&self) -> &Records {
+        (**self).records()
     }
 }
 

@@ -1,6 +1,8 @@
 //! One step of a target: load, apply, commit where the version is still what was read.
 
 use crate::health::Attempt;
+use std::sync::Arc;
+
 use crate::target::{AbortReason, CommandRef, Refusal, TargetEvent, TargetMachine, TargetNote, TargetStep};
 use slipway_model::Timestamp;
 use slipway_model::deployment::DeploymentRecord;
@@ -229,7 +231,12 @@ pub fn machine_of(row: &TargetRow) -> Result<TargetMachine, WorkError> {
         .map_err(|cause| WorkError::Damaged { what: format!("target {}", row.key), cause })
 }
 
-async fn record_of(site: &impl Site, key: &TargetKey) -> Result<DeploymentRecord, TargetStepError> {
+async fn record_of(site: &impl Site, key: &TargetKey) -> Result<Arc<DeploymentRecord>, TargetStepError> {
+    if let Some(record) = site.records().get(&key.deployment) {
+        return Ok(record);
+    }
     let deployment = site.store().deployment(&key.deployment).await?.ok_or(TargetStepError::NoTarget)?;
-    Ok(super::deployment::record_of(&deployment)?)
+    let record = Arc::new(super::deployment::record_of(&deployment)?);
+    site.records().put(&record);
+    Ok(record)
 }

@@ -223,6 +223,7 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, Sta
         key_usage: KeyUsage::new(),
         throttle: Throttle::new(config.throttle),
         trail,
+        records: crate::work::Records::default(),
         hub: Hub::new(),
         signer,
         artifacts,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use slipway_engine::deployment::Pacing;
-pub use slipway_engine::work::{LEASE_MS, Site, WorkError, carry_out, deployment, target};
+pub use slipway_engine::work::{LEASE_MS, Records, Site, WorkError, carry_out, deployment, target};
 use slipway_model::Timestamp;
 use slipway_store::{Notice, Store, Wakeup};
 use tokio::sync::{broadcast, watch};
@@ -43,6 +43,10 @@ impl Site for ControlPlane {
 
     fn pacing(&self) -> Pacing {
         if self.settings.batch_pacing { Pacing::Batch } else { Pacing::RollingWindow }
+    }
+
+    fn records(&self) -> &Records {
+        &self.records
     }
 }
 
