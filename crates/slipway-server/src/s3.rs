@@ -112,6 +112,8 @@ impl Authorize for S3Access {
         let Some(identity) = caller.identity.downcast_ref::<Caller>() else {
             return Err(denied("because the caller is not known"));
         };
+        let region = identity.scope.region.as_str();
+        self.control.key_usage.used(&identity.access_key_id, self.control.clock.now().0, "s3", region);
         let context = RequestContext { control: Arc::clone(&self.control), caller: identity.clone() };
         context.authorize(action, resource_arn).await.map_err(|error| Denied { message: error.message })
     }

@@ -273,6 +273,29 @@ async fn session_tags_need_the_trust_of_the_role() {
     }
 }
 
+/// What "revoke active sessions" of AWS's console puts into a role.
+#[tokio::test]
+async fn sessions_of_before_a_moment_can_be_cut_off() {
+    let server = Server::start().await;
+    let role = [("RoleName", "R"), ("AssumeRolePolicyDocument", TRUST)];
+    let arn = server.admin(iam("CreateRole", &role)).await.ok().xml("Arn");
+    let allow = [role[0], ("PolicyName", "p"), ("PolicyDocument", LIST)];
+    server.admin(iam("PutRolePolicy", &allow)).await.ok();
+    let assume = [("RoleArn", arn.as_str()), ("RoleSessionName", "s1")];
+    let before = key_of(&server.admin(sts("AssumeRole", &assume)).await.ok());
+    server.clock.advance_millis(60_000);
+    let moment = support::START.0 / 1000 + 30;
+    let deny = format!(
+        r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Deny","Action":"*","Resource":"*","Condition":{{"DateLessThan":{{"aws:TokenIssueTime":"{moment}"}}}}}}}}"#
+    );
+    let revoke = [role[0], ("PolicyName", "AWSRevokeOlderSessions"), ("PolicyDocument", &deny)];
+    assert!(may_list(&server, &before).await);
+    server.admin(iam("PutRolePolicy", &revoke)).await.ok();
+    assert!(!may_list(&server, &before).await);
+    let after = key_of(&server.admin(sts("AssumeRole", &assume)).await.ok());
+    assert!(may_list(&server, &after).await);
+}
+
 #[tokio::test]
 async fn a_deleted_session_policy_denies_everything() {
     let server = Server::start().await;

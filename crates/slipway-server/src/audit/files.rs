@@ -74,6 +74,7 @@ pub(super) struct Files {
     /// SHA-256 of the last line of the chain.
     last: String,
     unsynced: bool,
+    news: bool,
 }
 
 #[derive(Debug)]
@@ -99,6 +100,7 @@ impl Files {
             rotation,
             active: None,
             unsynced: false,
+            news: true,
         };
         for name in names {
             if !links.iter().any(|(link, _)| link.file == name) {
@@ -118,18 +120,30 @@ impl Files {
         }
         let Some(active) = &mut self.active else { return Ok(()) };
         let mut text = Vec::with_capacity(lines.iter().map(|line| line.len() + 2).sum());
-        for line in lines {
-            if active.records > 0 {
+        for (index, line) in lines.iter().enumerate() {
+            if index > 0 || active.records > 0 {
                 text.extend_from_slice(b",\n");
             }
             text.extend_from_slice(line.as_bytes());
-            active.records += 1;
         }
-        let written = active.file.write_all(&text);
-        written.map_err(|source| FileError::new("write", &active.path, source))?;
+        if let Err(source) = active.file.write_all(&text) {
+            let error = FileError::new("write", &active.path, source);
+            // A part of a record would spoil the file. Where it cannot be taken back, the file is left as a crash would
+            // leave it, and the next record begins another one.
+            if active.file.set_len(HEAD.len() as u64 + active.bytes).is_err() {
+                self.active = None;
+            }
+            return Err(error.into());
+        }
         active.bytes += text.len() as u64;
+        active.records += lines.len() as u64;
         self.unsynced = true;
         Ok(())
+    }
+
+    /// Whether files have been sealed since this was last asked; at first always.
+    pub(super) fn take_news(&mut self) -> bool {
+        std::mem::take(&mut self.news)
     }
 
     /// Makes what was appended durable.
@@ -206,6 +220,7 @@ impl Files {
     fn link(&mut self, path: &Path, records: u64) -> Result<(), AuditError> {
         let content = fs::read(path).map_err(|source| FileError::new("read", path, source))?;
         let file = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        self.news = true;
         let link = Link { file, sha256: sha256(&content), records, previous: self.last.clone() };
         let mut line = serde_json::to_string(&link).expect("texts and numbers always serialise");
         self.last = sha256(line.as_bytes());
@@ -349,6 +364,28 @@ mod tests {
             assert!(records(&path).is_empty(), "{left:?}");
             assert_eq!(files.next, 2);
         }
+    }
+
+    #[test]
+    fn a_write_that_fails_leaves_the_file_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut files = Files::open(dir.path(), ROTATION).unwrap();
+        append(&mut files, 0, 2, 5);
+        let path = files.active.as_ref().unwrap().path.clone();
+        // A file that takes no writes stands in for a full disk.
+        let writable =
+            std::mem::replace(&mut files.active.as_mut().unwrap().file, File::open(&path).unwrap());
+        assert!(files.append(&["{\"n\":9}".to_owned()], 6).is_err());
+        if let Some(active) = &mut files.active {
+            active.file = writable;
+        }
+        append(&mut files, 2, 3, 7);
+        files.seal().unwrap();
+        let mut files = Files::open(dir.path(), ROTATION).unwrap();
+        assert!(files.take_news() && !files.take_news());
+        let all: usize =
+            files.sealed_after("").unwrap().iter().map(|name| records(&files.path(name)).len()).sum();
+        assert_eq!(all, 3);
     }
 
     #[test]

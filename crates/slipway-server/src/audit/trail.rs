@@ -193,7 +193,10 @@ impl Writer {
 
     /// Copies sealed files to the bucket, each once.
     async fn deliver(&mut self) {
-        let (Some(delivery), Some(files)) = (&self.delivery, &self.files) else { return };
+        let (Some(delivery), Some(files)) = (&self.delivery, &mut self.files) else { return };
+        if !files.take_news() && !self.delivery_failed {
+            return;
+        }
         match deliver(delivery, files).await {
             Ok(()) => self.delivery_failed = false,
             // Once, and not every second.

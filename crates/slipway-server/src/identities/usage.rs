@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use slipway_auth::token::is_session_key_id;
 use slipway_store::{ChangeSet, CommitError, Store, Write};
 
 use tokio::sync::watch;
@@ -52,8 +53,11 @@ impl KeyUsage {
         Self::default()
     }
 
-    /// A key has signed a request.
+    /// A key has signed a request. The keys of sessions are nobody's to ask about, and too many.
     pub fn used(&self, access_key_id: &str, at_ms: i64, service: &str, region: &str) {
+        if is_session_key_id(access_key_id) {
+            return;
+        }
         let mut seen = self.lock();
         if let Some(entry) = seen.get_mut(access_key_id) {
             entry.last.at_ms = at_ms;
@@ -73,6 +77,11 @@ impl KeyUsage {
         }
         let last = LastUse { at_ms, service: service.to_owned(), region: region.to_owned() };
         seen.insert(access_key_id.to_owned(), Entry { last, written_ms: None });
+    }
+
+    /// A key is deleted: nothing is to be written about it any more.
+    pub(crate) fn forget(&self, access_key_id: &str) {
+        self.lock().remove(access_key_id);
     }
 
     /// When a key was last used, `None` if never.
@@ -164,5 +173,12 @@ mod tests {
         usage.write(&store, true).await.unwrap();
         assert_eq!(KeyUsage::new().last(&store, "AKIA1").await.unwrap(), stored(2000, "iam"));
         assert_eq!(usage.last(&store, "AKIA2").await.unwrap(), None);
+        usage.used("ASIA1", 2000, "iam", "us-east-1");
+        usage.used("AKIA3", 2000, "iam", "us-east-1");
+        usage.forget("AKIA3");
+        usage.write(&store, true).await.unwrap();
+        for nobody in ["ASIA1", "AKIA3"] {
+            assert_eq!(usage.last(&store, nobody).await.unwrap(), None, "{nobody}");
+        }
     }
 }

@@ -102,6 +102,7 @@ pub(super) async fn delete(call: Call<'_>) -> Result<String, QueryError> {
         .with(Write::Delete { key: records::access_key_key(&key.id), version: None })
         .with(Write::Delete { key: listed(&key, &call).key, version: None })
         .with(Write::Delete { key: records::access_key_use_key(&key.id), version: None });
+    call.context.control.key_usage.forget(&key.id);
     call.commit(change, &user.arn).await.map_err(commit_failed)?;
     Ok(call.done())
 }
