@@ -48,4 +48,6 @@ pub mod target;
 pub mod text;
 pub mod work;
 
+#[cfg(test)]
+mod diagram;
 mod format;

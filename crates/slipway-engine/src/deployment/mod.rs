@@ -373,6 +373,19 @@ impl DeploymentMachine {
         matches!(self.stage, Stage::Resolving)
     }
 
+    /// The name of its stage in the diagram.
+    #[cfg(test)]
+    pub(crate) const fn place(&self) -> &'static str {
+        match self.stage {
+            Stage::Created => "Created",
+            Stage::Resolving => "Resolving",
+            Stage::Running if self.watched_until.is_some() => "Watching",
+            Stage::Running => "Running",
+            Stage::Ending(_) => "Ending",
+            Stage::Ended(status) => status.as_str(),
+        }
+    }
+
     fn start(&mut self, now: Timestamp) -> Result<Effects, DeploymentRefusal> {
         match self.stage {
             Stage::Created => {

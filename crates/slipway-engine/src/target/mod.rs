@@ -297,6 +297,20 @@ impl TargetMachine {
         }
     }
 
+    /// The name of its state in the diagram.
+    #[cfg(test)]
+    pub(crate) const fn place(&self) -> &'static str {
+        match self.state {
+            State::Pending => "Pending",
+            State::Ready { .. } => "Ready",
+            State::Delivered { .. } => "Delivered",
+            State::Running { aborted: Some(_), .. } | State::Driving { aborted: Some(_), .. } => "Stopping",
+            State::Running { .. } => "Running",
+            State::Driving { .. } => "Driving",
+            State::Ended(status) => status.as_str(),
+        }
+    }
+
     fn start(&mut self, now: Timestamp) -> Result<TargetStep, Refusal> {
         if self.state != State::Pending {
             return Err(Refusal::AlreadyStarted);
