@@ -195,11 +195,15 @@ impl AsRef<Policy> for Policy {
 }
 
 impl Statement {
-    /// Whether action and conditions fit; resources and principals are for the callers to check.
-    fn applies(&self, lower_action: &str, context: &Context) -> bool {
+    /// Whether the statement is about an action.
+    fn acts(&self, lower_action: &str, context: &Context) -> bool {
+        self.actions.include(&[lower_action], context, self.effect == Effect::Allow)
+    }
+
+    /// Whether all conditions are met. Last, for nothing else of a statement costs as much.
+    fn holds(&self, context: &Context) -> bool {
         let granting = self.effect == Effect::Allow;
-        self.actions.include(&[lower_action], context, granting)
-            && self.conditions.iter().all(|condition| condition.holds(context, !granting))
+        self.conditions.iter().all(|condition| condition.holds(context, !granting))
     }
 
     /// Whether the statement is about a resource, given its spellings.
@@ -268,8 +272,9 @@ fn evaluate_layer<P: AsRef<Policy>>(policies: &[P], request: &Request<'_>, layer
             }
             // Whoever names principals speaks of others than the holder of the policy.
             if statement.principals.is_some()
-                || !statement.applies(&action, request.context)
+                || !statement.acts(&action, request.context)
                 || !statement.reaches(spellings, request.context)
+                || !statement.holds(request.context)
             {
                 continue;
             }

@@ -143,7 +143,9 @@ pub fn evaluate_trust(
     context: &Context,
 ) -> TrustDecision {
     let action = action.to_ascii_lowercase();
-    decide(policy, role_account, caller, Layer::Trust, |statement| statement.applies(&action, context))
+    decide(policy, role_account, caller, Layer::Trust, |statement| {
+        statement.acts(&action, context) && statement.holds(context)
+    })
 }
 
 /// Asks the policy of a resource of `owner` whether the caller may do what is asked. Within one account its allowance
@@ -156,7 +158,9 @@ pub fn evaluate_resource(
 ) -> TrustDecision {
     let action = request.action.to_ascii_lowercase();
     decide(policy, owner, TrustCaller::Principal(caller), Layer::Resource, |statement| {
-        statement.applies(&action, request.context) && statement.reaches(&[request.resource], request.context)
+        statement.acts(&action, request.context)
+            && statement.reaches(&[request.resource], request.context)
+            && statement.holds(request.context)
     })
 }
 
