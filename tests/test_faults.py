@@ -185,3 +185,17 @@ def test_unsigned_and_badly_signed_calls_are_refused(server):
     assert answer.status_code in (400, 403)
     assert json.loads(answer.content)["__type"] == "MissingAuthenticationTokenException"
     assert answer.headers["x-amzn-RequestId"]
+
+
+def test_failed_authentication_does_not_fill_the_log(server):
+    """Whoever reaches the port can fail as often as they like; the log tells the first, and how many followed."""
+    stranger = server.api(keys=("AKIAAAAAAAAAAAAAAAAA", "x" * 40))
+    s3 = server.client("s3", aws_access_key_id="AKIAAAAAAAAAAAAAAAAB", aws_secret_access_key="x" * 40)
+    for _ in range(100):
+        assert stranger.call("ListApplications").code == "UnrecognizedClientException"
+        with pytest.raises(ClientError):
+            s3.list_buckets()
+    lines = server.log().splitlines()
+    for key in ("AKIAAAAAAAAAAAAAAAAA", "AKIAAAAAAAAAAAAAAAAB"):
+        assert len([line for line in lines if key in line]) == 1, "told once"
+    assert len([line for line in lines if "status=4" in line or '"status":4' in line]) == 0

@@ -1,6 +1,7 @@
 //! What the embedded object store asks us: whose access key is this, and may they?
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use slipway_artifacts::{
@@ -26,6 +27,8 @@ pub(crate) struct Origin {
     pub(crate) user_agent: Option<String>,
     /// Region of the credential scope.
     pub(crate) region: Region,
+    /// Whether it has been proved who sent it.
+    pub(crate) proved: Arc<AtomicBool>,
 }
 
 tokio::task_local! {
@@ -99,6 +102,8 @@ impl Authorize for S3Access {
         resource_arn: &str,
         bucket_owner: Option<&str>,
     ) -> Result<(), Denied> {
+        // The store asks this of proved callers only. Outside of a request there is nobody to tell.
+        let _ = ORIGIN.try_with(|origin| origin.proved.store(true, Ordering::Relaxed));
         let denied = |reason: &str| Denied {
             message: format!(
                 "User: {} is not authorized to perform: {action} on resource: \"{resource_arn}\" {reason}",

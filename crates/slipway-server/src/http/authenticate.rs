@@ -1,5 +1,7 @@
 //! From a signature to a caller (D-05, AS-146).
 
+use std::net::IpAddr;
+
 use http::request::Parts;
 use slipway_auth::sigv4::{Body, DerivedKeyCache, RequestView, SignedRequest};
 use slipway_auth::{AuthError, Dialect};
@@ -8,6 +10,7 @@ use slipway_wire::{ApiError, ErrorKind};
 
 use super::credentials::{Credentials, find_credentials};
 use super::entry::Peer;
+use super::refusals::Refusals;
 use crate::access::Caller;
 use crate::control::ControlPlane;
 use crate::error;
@@ -20,6 +23,7 @@ const AGENT_VERSION: &str = "x-amz-codedeploy-agent-version";
 #[derive(Debug)]
 pub(super) struct Authenticator {
     derived: DerivedKeyCache,
+    refusals: Refusals,
 }
 
 /// A request that is not accepted as coming from anyone.
@@ -53,9 +57,31 @@ pub(super) struct Claim<'a> {
     pub(super) service: &'static str,
 }
 
+/// Whose request is refused.
+#[derive(Debug)]
+pub(super) struct Refusal<'a> {
+    access_key_id: String,
+    source: IpAddr,
+    request_id: &'a str,
+    service: &'static str,
+}
+
+impl<'a> Refusal<'a> {
+    /// Of a request with this head.
+    pub(super) fn of(parts: &Parts, peer: Peer, request_id: &'a str, service: &'static str) -> Self {
+        let signed = SignedRequest::parse(&view(parts));
+        Self {
+            access_key_id: signed.map_or_else(|_| "-".to_owned(), |signed| signed.access_key_id().to_owned()),
+            source: peer.address.ip(),
+            request_id,
+            service,
+        }
+    }
+}
+
 impl Authenticator {
     pub(super) fn new() -> Self {
-        Self { derived: DerivedKeyCache::new(20_000) }
+        Self { derived: DerivedKeyCache::new(20_000), refusals: Refusals::default() }
     }
 
     /// The caller, or the error to answer; refusals are counted and written to the audit log.
@@ -81,16 +107,20 @@ impl Authenticator {
             }
         };
         metrics.refused(error.kind.as_str());
-        tracing::warn!(
-            target: "audit",
-            request_id = claim.request_id,
-            access_key_id = signed.as_ref().map_or("-", |signed| signed.access_key_id()),
-            source = %claim.peer.address.ip(),
-            service = claim.service,
-            code = error.kind.as_str(),
-            "authentication failed"
-        );
+        let refusal = Refusal::of(claim.parts, claim.peer, claim.request_id, claim.service);
+        self.tell(&refusal, error.kind.as_str());
         Err(error)
+    }
+
+    /// Writes to the audit log, within limits, that a request is not accepted as coming from anyone.
+    pub(super) fn tell(&self, refusal: &Refusal<'_>, code: &str) {
+        let Refusal { access_key_id, source, request_id, service } = refusal;
+        if self.refusals.tell(*source, access_key_id) {
+            tracing::warn!(
+                target: "audit",
+                request_id, access_key_id, %source, service, code, "authentication failed"
+            );
+        }
     }
 
     async fn verify(

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -19,7 +20,7 @@ use slipway_wire::{ApiError, ErrorKind};
 use tracing::{Instrument as _, Level, Span, field};
 
 use super::answer::{self, Answer, Dialect};
-use super::authenticate::{self, Authenticator, Claim};
+use super::authenticate::{self, Authenticator, Claim, Refusal};
 use super::lent::{self, Lent};
 use super::route::{self, Route};
 use super::{body, cbor, query, rpc};
@@ -91,7 +92,8 @@ impl Entry {
         }
         let took = started.elapsed();
         self.metrics.answered(route.service(), answer.status().as_u16(), took);
-        span.in_scope(|| log(route, answer.status(), took));
+        let unproved = answer.extensions().get::<Unproved>().is_some();
+        span.in_scope(|| log(route, answer.status(), unproved, took));
         answer
     }
 
@@ -106,7 +108,10 @@ impl Entry {
                 answer::rpc_error(protocol, &error)
             }
             Route::S3 => {
+                let proved = Arc::new(AtomicBool::new(false));
+                let refusal = Refusal::of(&parts, peer, request_id, route.service());
                 let origin = Origin {
+                    proved: Arc::clone(&proved),
                     request_id: request_id.to_owned(),
                     source_ip: peer.address.ip(),
                     secure: peer.secure,
@@ -118,7 +123,13 @@ impl Entry {
                     region: authenticate::claimed_region(&parts).unwrap_or_else(|| self.region.clone()),
                 };
                 let handled = Box::pin(self.s3.handle(Request::from_parts(parts, body)));
-                ORIGIN.scope(origin, handled).await.map(|body| body.map_err(Into::into).boxed_unsync())
+                let answer = ORIGIN.scope(origin, handled).await;
+                let mut answer = answer.map(|body| body.map_err(Into::into).boxed_unsync());
+                if answer.status() == StatusCode::FORBIDDEN && !proved.load(Ordering::Relaxed) {
+                    self.authenticator.tell(&refusal, ErrorKind::AccessDeniedException.as_str());
+                    answer.extensions_mut().insert(Unproved);
+                }
+                answer
             }
             Route::CodeDeploy(..) | Route::Commands(..) | Route::Iam | Route::Sts => {
                 match self.signed(route, &parts, body, peer, request_id).await {
@@ -154,7 +165,14 @@ impl Entry {
             body::Whole::default()
         };
         let claim = Claim { parts, body: &body, peer, request_id, service: route.service() };
-        let caller = self.authenticator.authenticate(&self.control, &self.metrics, &claim).await?;
+        let caller = match self.authenticator.authenticate(&self.control, &self.metrics, &claim).await {
+            Ok(caller) => caller,
+            Err(error) => {
+                let mut answer = answer::error(dialect(route), &error, request_id);
+                answer.extensions_mut().insert(Unproved);
+                return Ok(answer);
+            }
+        };
         Span::current().record("caller", caller.principal.arn.as_str());
         // Signed is what was sent; what it holds is looked at only once its sender is known.
         let body = body.content(&parts.headers)?;
@@ -249,8 +267,12 @@ fn is_local(parts: &Parts, peer: Peer) -> bool {
         && !forwarded.iter().any(|name| parts.headers.contains_key(*name))
 }
 
-fn log(route: Route, status: StatusCode, took: std::time::Duration) {
-    let (level, status, ms) = (level(route, status), status.as_u16(), took.as_millis() as u64);
+/// Marks the answer to a request that nobody was proved to have sent.
+#[derive(Debug, Clone, Copy)]
+struct Unproved;
+
+fn log(route: Route, status: StatusCode, unproved: bool, took: std::time::Duration) {
+    let (level, status, ms) = (level(route, status, unproved), status.as_u16(), took.as_millis() as u64);
     match level {
         Level::ERROR => tracing::error!(status, ms, "answered"),
         Level::INFO => tracing::info!(status, ms, "answered"),
@@ -259,9 +281,14 @@ fn log(route: Route, status: StatusCode, took: std::time::Duration) {
 }
 
 /// Polls of a fleet are thousands of lines a minute: they show only when asked for, or when they fail. That somebody
-/// asks the object store for what it does not have is no failure of ours.
-fn level(route: Route, status: StatusCode) -> Level {
-    let quiet = matches!(route, Route::Commands(..) | Route::Greeting | Route::Health | Route::Metrics);
+/// asks the object store for what it does not have is no failure of ours. What anybody can send as often as they like
+/// is told by `refusals`, within limits.
+fn level(route: Route, status: StatusCode, unproved: bool) -> Level {
+    let quiet = unproved
+        || matches!(
+            route,
+            Route::Commands(..) | Route::Greeting | Route::Health | Route::Metrics | Route::NotFound
+        );
     match status {
         StatusCode::NOT_IMPLEMENTED => Level::INFO,
         _ if status.is_server_error() => Level::ERROR,
@@ -289,7 +316,10 @@ mod tests {
             (Route::Health, 503, Level::ERROR),
             (Route::Health, 200, Level::DEBUG),
         ] {
-            assert_eq!(level(route, StatusCode::from_u16(status).unwrap()), expected, "{route:?} {status}");
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(level(route, status, false), expected, "{route:?} {status}");
+            let unproved = if status.is_server_error() { expected } else { Level::DEBUG };
+            assert_eq!(level(route, status, true), unproved, "{route:?} {status}");
         }
     }
 }

@@ -9,6 +9,7 @@
 //! | `body`, `lent` | reading and inflating a body within limits, and what is left of one that was refused |
 //! | `patience` | limits on waiting where hyper has none |
 //! | `authenticate` | signature to caller |
+//! | `refusals` | how often the log tells of failed authentication |
 //! | `credentials` | access key to secret and identity |
 //! | `answer` | bodies and errors in the dialect of each protocol |
 //! | `cbor` | what is different about requests in Smithy RPC v2 CBOR |
@@ -25,6 +26,7 @@ mod lent;
 pub mod listen;
 mod patience;
 mod query;
+mod refusals;
 mod route;
 mod rpc;
 
