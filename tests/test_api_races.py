@@ -131,3 +131,22 @@ def test_nothing_outlives_an_application_or_group_that_is_deleted_at_the_same_mo
             api.done("DeleteApplication", app)
             assert api.done("ListDeployments")["deployments"] == []
     api.done("DeleteDeploymentConfig", deploymentConfigName="held")
+
+
+def test_a_group_can_be_deployed_to_while_it_is_changed(shared_server, many):
+    """A deployment is made of its group as it is before or after a change, and never refused for the change."""
+    api = shared_server.api()
+    api.done("CreateApplication", applicationName="lively")
+    for number in range(5):
+        group = {"applicationName": "lively", "deploymentGroupName": f"g{number}"}
+        api.done("CreateDeploymentGroup", group, serviceRoleArn=ROLE)
+    arn = f"arn:aws:codedeploy:us-east-1:{ACCOUNT}:deploymentgroup:lively/g"
+    calls = []
+    for number in range(5):
+        calls.append(("TagResource", {"ResourceArn": f"{arn}{number}", "Tags": [{"Key": "a", "Value": "b"}]}))
+        calls.append(("CreateDeployment", {"applicationName": "lively", "deploymentGroupName": f"g{number}", "revision": S3}))
+        calls.append(("UpdateDeploymentGroup", {"applicationName": "lively", "currentDeploymentGroupName": f"g{number}", "outdatedInstancesStrategy": "IGNORE"}))
+    assert codes(many(calls)) == [""] * 15
+    assert len(api.done("ListDeployments")["deployments"]) >= 5
+    info = api.done("GetApplicationRevision", applicationName="lively", revision=S3)["revisionInfo"]
+    assert info["firstUsedTime"] <= info["lastUsedTime"], "five deployments used one revision at once"

@@ -16,7 +16,8 @@ use slipway_wire::codedeploy as wire;
 use slipway_wire::{ApiError, ErrorKind};
 
 use super::common::{
-    BATCH, PAGE, Stored, application_name, batch, deployment_id, document, group_name, required,
+    BATCH, MOST_TRIES, PAGE, Stored, application_name, batch, deployment_id, document, group_name, required,
+    too_busy,
 };
 use super::locations::{self, Inline};
 use super::{configs, convert, group_rules, group_settings, group_wire, honour, lineage, renames, revisions};
@@ -33,6 +34,19 @@ pub(super) async fn create(
     context: &RequestContext,
     input: wire::CreateDeploymentInput,
 ) -> Result<wire::CreateDeploymentOutput, ApiError> {
+    for _ in 0..MOST_TRIES {
+        if let Some(id) = attempt(context, &input).await? {
+            return Ok(wire::CreateDeploymentOutput { deployment_id: Some(id.to_string()) });
+        }
+    }
+    too_busy("The deployment group")
+}
+
+/// Creates the deployment from everything as it is now; `None` if some of it was changed at the same moment.
+async fn attempt(
+    context: &RequestContext,
+    input: &wire::CreateDeploymentInput,
+) -> Result<Option<DeploymentId>, ApiError> {
     let application_name = application_name(input.application_name.as_deref())?;
     let group_name = group_name(input.deployment_group_name.as_deref())?;
     // Before anything is read: whoever may not deploy learns nothing from which error comes first.
@@ -51,7 +65,7 @@ pub(super) async fn create(
         })
         .await?;
     let description = revisions::description(input.description.clone())?;
-    refuse_later_features(&input)?;
+    refuse_later_features(input)?;
     let revision = locations::read(application.value.platform, input.revision.as_ref(), Inline::Content)?;
     check_revision(context, &revision).await?;
     let file_exists_behavior = file_exists_behavior(input.file_exists_behavior.as_deref())?;
@@ -123,49 +137,29 @@ async fn insert(
     group: &Stored<DeploymentGroup>,
     mut history: Stored<GroupHistory>,
     record: DeploymentRecord,
-) -> Result<wire::CreateDeploymentOutput, ApiError> {
-    let past = PastDeployment {
+) -> Result<Option<DeploymentId>, ApiError> {
+    history.value.last_attempted = Some(PastDeployment {
         id: record.id.clone(),
         status: DeploymentStatus::Created,
         created: record.created,
         ended: None,
-    };
-    let mut tries = 0;
-    loop {
-        let mut change =
-            ChangeSet::new().with(Write::Require { key: group.key.clone(), version: group.version });
-        create::deployment(&mut change, &record, context.control.pacing());
-        history.value.last_attempted = Some(past.clone());
-        change.push(Write::Replace(document(history.key.clone(), &history.value, history.version)));
-        change.push(use_of_revision(context, application, &record).await?);
-        match context.control.store.commit(change).await {
-            Ok(()) => return Ok(wire::CreateDeploymentOutput { deployment_id: Some(record.id.to_string()) }),
-            Err(CommitError::GroupBusy { active }) => {
-                return api(
-                    ErrorKind::DeploymentLimitExceededException,
-                    format!(
-                        "The Deployment Group '{}' already has an active Deployment '{active}'",
-                        record.group_name
-                    ),
-                );
-            }
-            // A revision registered at the same moment, or a deployment of the group that just ended: read again.
-            Err(CommitError::Conflict { .. } | CommitError::Exists { .. }) if tries < 5 => {
-                tries += 1;
-                let current = context.group(application, &record.group_name).await?;
-                if current.version != group.version || current.value.id != group.value.id {
-                    return api(
-                        ErrorKind::DeploymentGroupDoesNotExistException,
-                        format!(
-                            "Deployment group {} was changed meanwhile; nothing was created.",
-                            record.group_name
-                        ),
-                    );
-                }
-                history = load_history(context, application, &group.value).await?;
-            }
-            Err(other) => return Err(error::commit(other)),
-        }
+    });
+    let mut change = ChangeSet::new().with(Write::Require { key: group.key.clone(), version: group.version });
+    create::deployment(&mut change, &record, context.control.pacing());
+    change.push(Write::Replace(document(history.key.clone(), &history.value, history.version)));
+    change.push(use_of_revision(context, application, &record).await?);
+    match context.control.store.commit(change).await {
+        Ok(()) => Ok(Some(record.id)),
+        Err(CommitError::GroupBusy { active }) => api(
+            ErrorKind::DeploymentLimitExceededException,
+            format!(
+                "The Deployment Group '{}' already has an active Deployment '{active}'",
+                record.group_name
+            ),
+        ),
+        // The group was changed, its deployment just ended, or the revision was registered or used.
+        Err(CommitError::Conflict { .. } | CommitError::Exists { .. }) => Ok(None),
+        Err(other) => Err(error::commit(other)),
     }
 }
 
