@@ -1,13 +1,14 @@
 """kill -9 of the server and of the agent, and callers who are not who they say."""
 
 import json
+import threading
 
 import pytest
 from botocore.awsrequest import AWSRequest
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from botocore.httpsession import URLLib3Session
 
-from harness import ACCOUNT, Agent, bundle, eventually
+from harness import ACCOUNT, ROLE, Agent, bundle, eventually
 
 
 def gated(tmp_path, hook="BeforeInstall"):
@@ -199,3 +200,102 @@ def test_failed_authentication_does_not_fill_the_log(server):
     for key in ("AKIAAAAAAAAAAAAAAAAA", "AKIAAAAAAAAAAAAAAAAB"):
         assert len([line for line in lines if key in line]) == 1, "told once"
     assert len([line for line in lines if "status=4" in line or '"status":4' in line]) == 0
+
+
+class Clients:
+    """Threads that ask for things and remember every answer, while the server dies under them."""
+
+    def __init__(self, server, threads):
+        self.server, self.done, self.refused = server, threading.Event(), []
+        self.acknowledged = {name: [] for name in ("applications", "revisions", "tags", "objects", "deployments")}
+        self.unexpected = []
+        self.workers = [threading.Thread(target=self.work, args=(number,), daemon=True) for number in range(threads)]
+        for worker in self.workers:
+            worker.start()
+
+    def count(self):
+        return sum(len(names) for names in self.acknowledged.values())
+
+    def work(self, worker):
+        codedeploy, s3 = self.server.client("codedeploy"), self.server.client("s3")
+        number = 0
+        while not self.done.is_set():
+            number += 1
+            try:
+                self.one(codedeploy, s3, f"w{worker}-{number:05}")
+            except ClientError as error:
+                self.unexpected.append(error)
+            except BotoCoreError:
+                # No answer: it may have happened or not. The address is taken until the server is back.
+                self.done.wait(0.01)
+
+    def one(self, codedeploy, s3, name):
+        """Each step is written down when its answer is there, and not before."""
+        s3.put_object(Bucket="revisions", Key=name, Body=name.encode() * 20)
+        self.acknowledged["objects"].append(name)
+        codedeploy.create_application(applicationName=name)
+        self.acknowledged["applications"].append(name)
+        try:
+            codedeploy.create_application(applicationName=name, tags=[{"Key": "late", "Value": "yes"}])
+            self.unexpected.append(f"{name} was created twice")
+        except codedeploy.exceptions.ApplicationAlreadyExistsException:
+            pass
+        revision = {"revisionType": "S3", "s3Location": {"bucket": "revisions", "key": name, "bundleType": "zip"}}
+        codedeploy.register_application_revision(applicationName=name, revision=revision)
+        self.acknowledged["revisions"].append(name)
+        codedeploy.register_on_premises_instance(instanceName=name, iamUserArn=f"arn:aws:iam::{ACCOUNT}:user/{name}")
+        codedeploy.add_tags_to_on_premises_instances(instanceNames=[name], tags=[{"Key": "Name", "Value": name}])
+        self.acknowledged["tags"].append(name)
+        codedeploy.create_deployment_group(applicationName=name, deploymentGroupName="group", serviceRoleArn=ROLE,
+                                           onPremisesInstanceTagFilters=[{"Key": "Name", "Value": "nobody", "Type": "KEY_AND_VALUE"}])
+        try:
+            codedeploy.create_deployment(applicationName=name, deploymentGroupName="no-such-group", revision=revision)
+            self.unexpected.append(f"{name} has a deployment without a group")
+        except codedeploy.exceptions.DeploymentGroupDoesNotExistException:
+            pass
+        id = codedeploy.create_deployment(applicationName=name, deploymentGroupName="group", revision=revision)["deploymentId"]
+        self.acknowledged["deployments"].append((name, id))
+
+    def end(self):
+        self.done.set()
+        for worker in self.workers:
+            worker.join(60)
+            assert not worker.is_alive()
+
+
+def test_nothing_that_was_acknowledged_is_lost_however_often_the_server_is_killed(server):
+    """Five rounds of kill -9 under load: whatever was answered with success is there, what was refused is not."""
+    admin = server.client("codedeploy")
+    server.client("s3").create_bucket(Bucket="revisions")
+    clients = Clients(server, 4)
+    try:
+        for round in range(5):
+            before = clients.count()
+            # In the middle of work, at another moment of it each time.
+            eventually(lambda: clients.count() >= before + 20 + 3 * round or clients.unexpected, "the clients get on", 30)
+            server.kill()
+            server.start()
+    finally:
+        clients.end()
+    assert clients.unexpected == []
+    acknowledged = clients.acknowledged
+    assert len(acknowledged["deployments"]) > 10, {name: len(values) for name, values in acknowledged.items()}
+
+    listed = {name for page in admin.get_paginator("list_applications").paginate() for name in page["applications"]}
+    assert set(acknowledged["applications"]) <= listed
+    s3 = server.client("s3")
+    for name in acknowledged["objects"]:
+        assert s3.get_object(Bucket="revisions", Key=name)["Body"].read() == name.encode() * 20
+    for name in acknowledged["revisions"]:
+        revision = {"revisionType": "S3", "s3Location": {"bucket": "revisions", "key": name, "bundleType": "zip"}}
+        admin.get_application_revision(applicationName=name, revision=revision)
+    for name in acknowledged["tags"]:
+        assert admin.get_on_premises_instance(instanceName=name)["instanceInfo"]["tags"] == [{"Key": "Name", "Value": name}]
+    for name, id in acknowledged["deployments"]:
+        info = admin.get_deployment(deploymentId=id)["deploymentInfo"]
+        assert (info["applicationName"], info["deploymentGroupName"]) == (name, "group")
+        assert admin.list_deployments(applicationName=name, deploymentGroupName="group")["deployments"] == [id], "once"
+    for name in listed:
+        # What was refused left nothing: neither tags nor a group that nobody made.
+        assert admin.list_tags_for_resource(ResourceArn=f"arn:aws:codedeploy:us-east-1:{ACCOUNT}:application:{name}")["Tags"] == []
+        assert set(admin.list_deployment_groups(applicationName=name)["deploymentGroups"]) <= {"group"}
