@@ -40,7 +40,10 @@ fn show(edges: &BTreeSet<Edge>) -> String {
     for (from, event, to) in edges {
         lines.entry((from, to)).or_default().push(event);
     }
-    lines.iter().map(|((from, to), events)| format!("    {from} --> {to}: {}\n", events.join(", "))).collect()
+    let line = |((from, to), events): (&(&str, &str), &Vec<&str>)| {
+        format!("    {from} --> {to}: {}", events.join(", "))
+    };
+    lines.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 #[track_caller]

@@ -2,7 +2,9 @@
 //! everything may be late; it ends as if nothing had happened.
 
 use slipway_model::config::MinimumHealthyHosts;
+use slipway_model::deployment::AutoRollbackEvent;
 use slipway_model::status::{DeploymentStatus, TargetStatus};
+use slipway_model::zones::ZonalConfig;
 
 use super::scenario::{Action, DeployPlan, FaultPlan, HostPlan, Limits, Scenario};
 use super::store::Fault;
@@ -90,4 +92,44 @@ fn everything_delayed_ends_the_same() {
     scenario.limits = Limits { pick_up: 40_000_000, event: 40_000_000, run: 150_000_000 };
     let late = run(&scenario, Disturbance::None, false);
     assert_eq!(result(&late), result(&undisturbed()));
+}
+
+/// Two zones; a revision that succeeds, then one that fails and is rolled back.
+fn zones_and_a_rollback() -> Scenario {
+    let mut scenario = three_hosts();
+    scenario.hosts = vec![HostPlan { script_ms: 200, ..HostPlan::PLAIN }; 2];
+    scenario.hosts[0].zone = 1;
+    let plan = DeployPlan {
+        minimum: MinimumHealthyHosts::HostCount(1),
+        rollback: vec![AutoRollbackEvent::DeploymentFailure],
+        zonal: Some(ZonalConfig { monitor_seconds: Some(20), ..ZonalConfig::default() }),
+        ..DeployPlan::PLAIN
+    };
+    let bad = DeployPlan { revision: 2, fails: 1000, ..plan.clone() };
+    scenario.actions = vec![(0, Action::Deploy(plan)), (600_000, Action::Deploy(bad))];
+    scenario
+}
+
+/// By whom each deployment was created, and how it ended.
+fn lineage(run: &Run) -> Vec<(String, DeploymentStatus)> {
+    assert_eq!(run.violation, None);
+    run.endings.iter().map(|ending| (ending.creator.clone(), ending.status)).collect()
+}
+
+#[test]
+fn a_rollback_comes_once_whatever_step_is_done_twice_or_cut_off_dp_226() {
+    use DeploymentStatus::{Failed, Succeeded};
+    let expected = [("user", Succeeded), ("user", Failed), ("codeDeployRollback", Succeeded)]
+        .map(|(creator, status)| (creator.to_owned(), status));
+    let undisturbed = run(&zones_and_a_rollback(), Disturbance::None, false);
+    assert_eq!(lineage(&undisturbed), expected);
+    assert_eq!(lineage(&run(&zones_and_a_rollback(), Disturbance::Twice, false)), expected);
+    // Every third point, for the time that it takes; the seeds crash at all kinds of points.
+    for at in (1..=undisturbed.store_steps).step_by(3) {
+        let crashed = run(&zones_and_a_rollback(), Disturbance::CrashAt(at), false);
+        let found = lineage(&crashed);
+        // The request of a user may be what is cut off: then a deployment is missing, and what would follow from it.
+        let users = found.iter().filter(|(creator, _)| creator == "user").count();
+        assert!(users < 2 || found == expected, "crash at {at}: {found:?}");
+    }
 }
