@@ -65,9 +65,13 @@ impl Drop for Pending {
         let Some((queue, call)) = self.0.take() else { return };
         match queue.try_send(Message::Call(call)) {
             Ok(()) => {}
-            Err(mpsc::error::TrySendError::Full(message)) => {
-                tokio::spawn(async move { queue.send(message).await });
-            }
+            // Without a runtime everything has ended, the trail too.
+            Err(mpsc::error::TrySendError::Full(message)) => match tokio::runtime::Handle::try_current() {
+                Ok(runtime) => drop(runtime.spawn(async move { queue.send(message).await })),
+                Err(_) => {
+                    tracing::error!(target: "audit", "a call could not be recorded: nothing runs any more")
+                }
+            },
             Err(mpsc::error::TrySendError::Closed(_)) => {
                 tracing::error!(target: "audit", "a call could not be recorded: the trail is closed");
             }
