@@ -242,7 +242,7 @@ pub struct Withdrawn {
 /// Removes the tags and the registration of a host and, unless it is to be kept, its IAM user: also the one that only
 /// opens its sessions (AG-198, AG-199).
 pub async fn withdraw(api: &Api, name: &str, delete_user_too: bool) -> Result<Withdrawn, RegistrationError> {
-    let info = registered(api, name).await?.unwrap_or_default();
+    let info = look_up(api, name).await?;
     if info.tags.as_array().is_some_and(|tags| !tags.is_empty()) {
         let input = json!({ "instanceNames": [name], "tags": info.tags });
         api.codedeploy("RemoveTagsFromOnPremisesInstances", &input).await?;
@@ -278,19 +278,22 @@ pub struct Registered {
 
 /// Asks for a registration; `None`: there is none of this name.
 pub async fn registered(api: &Api, name: &str) -> Result<Option<Registered>, ApiError> {
-    let answer = api.codedeploy("GetOnPremisesInstance", &json!({ "instanceName": name })).await;
-    let answer = match answer {
-        Err(error) if error.code() == Some("InstanceNotRegisteredException") => return Ok(None),
-        other => other?,
-    };
+    match look_up(api, name).await {
+        Err(error) if error.code() == Some("InstanceNotRegisteredException") => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+async fn look_up(api: &Api, name: &str) -> Result<Registered, ApiError> {
+    let answer = api.codedeploy("GetOnPremisesInstance", &json!({ "instanceName": name })).await?;
     let info = &answer["instanceInfo"];
     let text = |member: &str| info[member].as_str().map(str::to_owned);
-    Ok(Some(Registered {
+    Ok(Registered {
         user_arn: text("iamUserArn"),
         session_arn: text("iamSessionArn"),
         tags: info["tags"].clone(),
         deregistered: !info["deregisterTime"].is_null(),
-    }))
+    })
 }
 
 /// The name of a host, checked as the AWS CLI does (AG-186).
