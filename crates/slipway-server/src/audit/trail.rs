@@ -69,7 +69,7 @@ impl Drop for Pending {
             Err(mpsc::error::TrySendError::Full(message)) => match tokio::runtime::Handle::try_current() {
                 Ok(runtime) => drop(runtime.spawn(async move { queue.send(message).await })),
                 Err(_) => {
-                    tracing::error!(target: "audit", "a call could not be recorded: nothing runs any more")
+                    tracing::error!(target: "audit", "a call could not be recorded: nothing runs any more");
                 }
             },
             Err(mpsc::error::TrySendError::Closed(_)) => {
