@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import BINARIES, EVENTS, ROLE, Agent, Fleet, bundle, eventually
+from harness import BINARIES, EVENTS, ROLE, Agent, Fleet, Server, bundle, eventually, running
 
 APPSPEC = "version: 0.0\nos: linux\nhooks:\n  AfterInstall:\n    - location: hook.sh\n"
 
@@ -129,12 +129,22 @@ def test_a_bundle_that_cannot_be_deployed_is_refused_before_it_is_uploaded(fleet
     (["host", "register", "i-1234"], "i-"),
     (["--endpoint-url", "x"], "endpoint-url"),
     (["deploy", "list", "--endpoint-url", "https://127.0.0.1:1"], "127.0.0.1:1"),
+    (["deploy", "watch", "d-ZZZZZZZZZ", "--endpoint-url", "https://127.0.0.1:1"], "https://127.0.0.1:1 cannot be reached"),
 ], ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else None)
 def test_what_cannot_be_done_exits_2_and_says_why(fleet, slipway, arguments, fragment, tmp_path):
     done = slipway(*arguments, cwd=tmp_path)
     assert done.returncode == 2, done
     assert fragment in done.stderr
     assert "panicked" not in done.stderr
+
+
+def test_a_control_plane_that_cannot_be_trusted_is_told_with_what_would_be_right(shared_server, tmp_path):
+    with running(Server(tmp_path / "other")) as other:
+        foreign = shared_server.environment | {"AWS_CA_BUNDLE": str(other.directory / "ca.pem")}
+    for arguments in (["deploy", "watch", "d-ZZZZZZZZZ"], ["deploy", "list"]):
+        done = run(BINARIES / "slipway", *arguments, environment=foreign)
+        assert done.returncode == 2, done
+        assert shared_server.url in done.stderr and "AWS_CA_BUNDLE" in done.stderr and "ca.pem" in done.stderr
 
 
 def test_a_host_is_registered_and_deregistered(fleet, slipway, tmp_path):
@@ -212,9 +222,10 @@ def test_a_start_that_cannot_work_says_why(fleet, tmp_path):
     assert missing.returncode == 2 and "none.toml" in missing.stderr
     taken = server("--data-dir", tmp_path / "data", "--listen", fleet.server.url.removeprefix("https://"))
     assert taken.returncode == 2 and fleet.server.url.removeprefix("https://") in taken.stderr
+    assert "another port" in taken.stderr, "what would be right"
     (tmp_path / "file").write_text("in the way")
     blocked = server("--data-dir", tmp_path / "file", "--listen", "127.0.0.1:0")
-    assert blocked.returncode == 2 and str(tmp_path / "file") in blocked.stderr
+    assert blocked.returncode == 2 and str(tmp_path / "file") in blocked.stderr and "name a directory" in blocked.stderr
     open_http = server("--data-dir", tmp_path / "plain", "--listen", "0.0.0.0:0", "--plain-http", "true")
     assert open_http.returncode == 2 and "loopback" in open_http.stderr, "D-03"
 

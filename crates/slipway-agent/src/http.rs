@@ -171,6 +171,7 @@ impl HttpClient {
 
     /// Sends a request; the answer's body is still to be read.
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, HttpError> {
+        let server = host_of(request.uri()).unwrap_or_default();
         let answer = async {
             match &self.kind {
                 Kind::Direct(client) => client.request(request).await,
@@ -180,7 +181,7 @@ impl HttpClient {
         tokio::time::timeout(self.read_timeout, answer)
             .await
             .map_err(|_| HttpError::Timeout(self.read_timeout))?
-            .map_err(|error| classify(&error))
+            .map_err(|error| classify(&server, &error))
     }
 
     /// Sends a request and reads an answer of at most `limit` bytes; the time limit is on the whole exchange.
@@ -252,11 +253,13 @@ fn parse_proxy(text: &str) -> Result<(Uri, Option<HeaderValue>), String> {
     Ok((address, auth))
 }
 
-fn classify(error: &(dyn StdError + 'static)) -> HttpError {
+/// Names the server: who reads it must know which of the addresses of a host is the one that does not answer.
+fn classify(server: &str, error: &(dyn StdError + 'static)) -> HttpError {
+    let told = format!("{server}: {}", chain(error));
     let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(current) = cause {
         if let Some(rustls::Error::InvalidCertificate(_)) = current.downcast_ref() {
-            return HttpError::Certificate(chain(error));
+            return HttpError::Certificate(told);
         }
         // What an I/O error wraps is not its source, and TLS errors arrive wrapped twice.
         cause = match current.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
@@ -264,7 +267,7 @@ fn classify(error: &(dyn StdError + 'static)) -> HttpError {
             None => current.source(),
         };
     }
-    HttpError::Network(chain(error))
+    HttpError::Network(told)
 }
 
 /// An error with its causes, in one line.

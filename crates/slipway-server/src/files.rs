@@ -91,6 +91,9 @@ pub(crate) fn read_text(path: &Path) -> Result<Option<String>, FileError> {
 pub(crate) fn private_directory(path: &Path) -> Result<(), FileError> {
     let fail = |source| FileError::new("create", path, source);
     let unusable = |why: &str| FileError::new("use", path, io::Error::other(why.to_owned()));
+    if path.exists() && !path.is_dir() {
+        return Err(unusable("it is a file; name a directory"));
+    }
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(fail)?;
     let mode = fs::metadata(path).map_err(fail)?.permissions().mode();
     if mode & STICKY != 0 {

@@ -126,7 +126,7 @@ async fn a_control_plane_with_a_foreign_certificate_gets_no_request() {
     .unwrap();
     process.kill().unwrap();
     process.wait().unwrap();
-    assert!(line.contains("Network error: ") && line.contains("certificate"), "AG-068: {line}");
+    assert!(line.contains("Network error: 127.0.0.1:") && line.contains("certificate"), "AG-068: {line}");
     assert!(
         line.ends_with("Failed to execute the command. Your certificates might have been deleted"),
         "{line}"

@@ -65,11 +65,14 @@ impl CallError {
     }
 
     pub(super) fn unreachable(operation: &str, endpoint: &str, error: &dyn StdError) -> Self {
-        Self::Unreachable {
-            operation: operation.to_owned(),
-            endpoint: endpoint.to_owned(),
-            cause: chain(error),
+        let mut cause = chain(error);
+        // Its words are all that is left of the error behind the connection pool.
+        if cause.contains("invalid peer certificate") {
+            cause.push_str(
+                "; AWS_CA_BUNDLE must name the ca.pem in the data directory of this control plane (`slipway env` sets it)",
+            );
         }
+        Self::Unreachable { operation: operation.to_owned(), endpoint: endpoint.to_owned(), cause }
     }
 
     pub(super) fn timeout(operation: &str, endpoint: &str, limit: Duration) -> Self {

@@ -35,7 +35,7 @@ const BACKLOG: u32 = 4096;
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// It cannot be bound.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}: {source}{}", what_to_do(source))]
     Bind {
         /// As configured.
         address: String,
@@ -54,6 +54,22 @@ pub enum ListenError {
         /// The address.
         address: SocketAddr,
     },
+}
+
+/// What the system's words do not say.
+fn what_to_do(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "; another program, or another control plane, has this port: stop it, or choose another port (--listen)"
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            "; this machine has no such address: 0.0.0.0 stands for all of its own (--listen)"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "; ports below 1024 are for root and for programs with CAP_NET_BIND_SERVICE: choose another one (--listen)"
+        }
+        _ => "",
+    }
 }
 
 /// Binds the configured address, or takes the socket that was passed in.

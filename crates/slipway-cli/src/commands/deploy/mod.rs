@@ -39,7 +39,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<Outcome> {
     match args.command {
         Command::Push(args) => block_on(async { push::run(&client()?, &args).await }),
         Command::Create(args) => block_on(async { create::run(&client()?, args).await }),
-        Command::Watch(args) => block_on(async { watch::run(&client()?, &args.deployment_id).await }),
+        Command::Watch(args) => block_on(async { watch::begin(&client()?, &args.deployment_id).await }),
         Command::List(args) => block_on(async { list::run(&client()?, &args).await }),
         Command::Stop(args) => block_on(async { stop::run(&client()?, args).await }),
         Command::Validate(args) => validate::run(&args),

@@ -15,6 +15,13 @@ pub(super) struct Args {
     pub(super) deployment_id: String,
 }
 
+/// Follows a deployment that somebody names. Patience is for a control plane that was there: one that does not answer
+/// at all is the wrong one, or not started.
+pub(super) async fn begin(client: &Client, id: &str) -> anyhow::Result<Outcome> {
+    progress::get_deployment(client, id).await?;
+    run(client, id).await
+}
+
 pub(super) async fn run(client: &Client, id: &str) -> anyhow::Result<Outcome> {
     let info = progress::follow(client, id, &mut *progress::display()).await?;
     Ok(match info.status.as_deref() {
