@@ -15,9 +15,10 @@ import time
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(REPOSITORY / "tests"))
+sys.path[:0] = [str(REPOSITORY / "tests"), str(REPOSITORY / "bench")]
 
 import harness  # noqa: E402  (needs the path above)
+import install  # noqa: E402
 
 HOOKS = ["ApplicationStop", "BeforeInstall", "AfterInstall", "ApplicationStart", "ValidateService"]
 
@@ -28,6 +29,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=int, default=5, help="seconds of each load")
     parser.add_argument("--idle", type=int, default=15, help="seconds of rest before memory is read")
     parser.add_argument("--profile", default="release", help="directory below target/ with the binaries")
+    parser.add_argument("--part", choices=["all", "large"], default="all", help="large: the large bundles only, into RESULTS-large.md")
     parser.add_argument("--no-results", action="store_true", help="print only, leave RESULTS.md alone")
     return parser.parse_args()
 
@@ -60,6 +62,11 @@ def memory(pid: int) -> dict[str, float]:
     return {name: int(fields[name].split()[0]) / 1000 * 1.024 for name in ("VmRSS", "RssAnon")}
 
 
+def processor_time(pid: int) -> float:
+    """Seconds of processor time of a process."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
 
 def percentile(values: list[float], share: float) -> float:
     ordered = sorted(values)
@@ -74,6 +81,7 @@ class Bench:
         # One caller asks as fast as it can: what is measured is the server, not the limit of a caller.
         self.server = harness.Server(directory / "data", "--throttle.per-second", "0")
         self.fleet: harness.Fleet | None = None
+        self.watched: list[str] = []
 
     def row(self, what: str, value: str, aim: str = "") -> None:
         self.rows.append((what, value, aim))
@@ -85,24 +93,53 @@ class Bench:
             time.sleep(2)
             self.memory_row("server, resident, just started", self.server.process.pid, "")
             self.fleet = harness.Fleet(self.server, self.directory).set_up(agents=1)
+            if self.options.part == "large":
+                self.large()
+                return
             time.sleep(2)
             self.memory_row("agent, resident, just started", self.fleet.agents[0].process.pid, "")
             self.deployments()
-            time.sleep(self.options.idle)
+            self.events()
+            self.idle()
             self.memory_row("agent, resident, idle after the deployments", self.fleet.agents[0].process.pid, "< 10 MB")
             self.memory_row("server, resident, idle after the deployments", self.server.process.pid, "< 40 MB")
             self.requests()
             time.sleep(self.options.idle)
             self.memory_row("server, resident, idle after the load", self.server.process.pid, "< 40 MB")
+            self.large()
         finally:
             if self.fleet:
                 self.fleet.stop()
             self.server.terminate()
         self.commits()
 
+    def large(self) -> None:
+        for what in install.KINDS:
+            install.Installation(self, what).run()
+        time.sleep(self.options.idle)
+        self.memory_row("agent, resident, idle after the large bundles", self.fleet.agents[0].process.pid, "")
+
     def memory_row(self, what: str, pid: int, aim: str) -> None:
         found = memory(pid)
         self.row(what, f"{found['VmRSS']:.1f} MB ({found['RssAnon']:.1f} anonymous)", aim)
+
+    def idle(self) -> None:
+        """What an agent costs that has nothing to do."""
+        pid = self.fleet.agents[0].process.pid
+        before = processor_time(pid)
+        time.sleep(self.options.idle)
+        used = (processor_time(pid) - before) * 1000 * 60 / self.options.idle
+        self.row("agent, processor time, idle", f"{used:.0f} ms per minute")
+
+    def events(self) -> None:
+        """From the moment in which a command is there for the agent until its report is in."""
+        took = {"ApplicationStart": [], "Install": []}
+        for deployment in self.watched[-self.options.runs:]:
+            events = self.fleet.events(deployment, self.fleet.agents[0].name)
+            for name, values in took.items():
+                values.append((events[name]["endTime"] - events[name]["startTime"]).total_seconds() * 1000)
+        self.row("one event, an empty script, command to completion, median", f"{statistics.median(took['ApplicationStart']):.0f} ms")
+        self.row("one event, Install of one file, command to completion, median", f"{statistics.median(took['Install']):.0f} ms")
 
     def deployments(self) -> None:
         files = {"index.txt": "hello\n"}
@@ -135,6 +172,7 @@ class Bench:
     def deploy(self, key: str, patience: float = 0) -> tuple[float, dict]:
         started = time.monotonic()
         self.last = self.fleet.deploy(key=key)
+        self.watched.append(self.last)
         time.sleep(patience)
         while True:
             info = self.fleet.info(self.last)
@@ -193,7 +231,8 @@ def main() -> None:
         bench = Bench(options, Path(directory))
         bench.run()
     if not options.no_results:
-        (REPOSITORY / "bench" / "RESULTS.md").write_text(report(facts, bench.rows))
+        name = "RESULTS.md" if options.part == "all" else f"RESULTS-{options.part}.md"
+        (REPOSITORY / "bench" / name).write_text(report(facts, bench.rows))
 
 
 if __name__ == "__main__":
