@@ -48,7 +48,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             ExitCode::SUCCESS
         }
         Parsed::Wrong(message) => {
-            eprintln!("error: {message}");
+            eprintln!("error: {message}; `{name} --help` lists what there is");
             ExitCode::from(cli::USAGE)
         }
         Parsed::Run(invocation) => run(&invocation),
