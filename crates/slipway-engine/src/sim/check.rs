@@ -69,6 +69,8 @@ pub(crate) struct Checker {
     /// The hand-out that was told to go on, per command.
     owners: BTreeMap<(Place, u16), u32>,
     ran: BTreeMap<Place, u16>,
+    /// Commands whose report was sent, by hand-out.
+    reports: BTreeSet<(Place, u16, u32)>,
     /// The last successful deployment of each group.
     good: BTreeMap<String, DeploymentId>,
     rolled_back: BTreeSet<DeploymentId>,
@@ -274,6 +276,9 @@ impl Checker {
             for (event, (before, now)) in before.iter().zip(&now).enumerate() {
                 let kept = rank(*before) < rank(*now) || before == now;
                 must!(kept, "event {event} of {key} went from {before} back to {now}");
+                if *before == EventStatus::InProgress && now.is_terminal() {
+                    self.ended_by_its_owner(key, event as u16, machine)?;
+                }
             }
         }
         let ranks: Vec<u8> = now.iter().map(|status| 2 - rank(*status)).collect();
@@ -284,6 +289,16 @@ impl Checker {
             must!(fine, "{} of {key} ended before it began", event.name);
         }
         self.events.insert(place(key), now);
+        Ok(())
+    }
+
+    /// D-23: what runs is ended by the report of the copy that runs, or by its time limit.
+    fn ended_by_its_owner(&self, key: &TargetKey, event: u16, machine: &TargetMachine) -> Verdict {
+        let Some(owner) = self.owners.get(&(place(key), event)) else { return Ok(()) };
+        let diagnostics = machine.events()[usize::from(event)].diagnostics.as_ref();
+        let timed_out = diagnostics.is_some_and(|d| d.message.contains("timed out"));
+        let reported = self.reports.contains(&(place(key), event, *owner));
+        must!(reported || timed_out, "D-23: event {event} of {key} was ended by a copy that does not run");
         Ok(())
     }
 
@@ -358,6 +373,10 @@ impl Checker {
             }
             Seen::Answered { key, command, answer } => self.answered(store, &key, command, answer),
             Seen::Ran { key, command, event } => self.ran(&key, command, event),
+            Seen::Reports { key, command } => {
+                self.reports.insert((place(&key), command.event_index, command.hand_out));
+                Ok(())
+            }
             Seen::Reported { key, command } => self.reported(store, &key, command),
             Seen::Broken(what) => Err(format!("a step cannot be done: {what}")),
         }

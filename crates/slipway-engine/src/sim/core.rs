@@ -59,6 +59,11 @@ pub(crate) enum Seen {
         command: CommandRef,
         event: EventName,
     },
+    /// A report is on its way.
+    Reports {
+        key: TargetKey,
+        command: CommandRef,
+    },
     Reported {
         key: TargetKey,
         command: CommandRef,

@@ -142,6 +142,7 @@ impl Host {
     }
 
     async fn complete(&self, key: &TargetKey, command: CommandRef, succeeded: bool) -> bool {
+        self.core.saw(Seen::Reports { key: key.clone(), command });
         let message = if succeeded { "Succeeded: " } else { "the script failed" };
         let report = Report { succeeded, diagnostics: Diagnostics::unknown_error(message) };
         let event = TargetEvent::Complete { command, report };

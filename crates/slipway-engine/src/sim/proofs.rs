@@ -133,3 +133,23 @@ fn a_rollback_comes_once_whatever_step_is_done_twice_or_cut_off_dp_226() {
         assert!(users < 2 || found == expected, "crash at {at}: {found:?}");
     }
 }
+
+#[test]
+fn a_stop_reaches_every_target_whatever_is_cut_off_dp_120() {
+    let mut scenario = three_hosts();
+    // Seven scripts of ten seconds, stopped during the first one.
+    scenario.hosts = vec![HostPlan { script_ms: 20_000, ..HostPlan::PLAIN }; 3];
+    scenario.actions.push((3000, Action::Stop { group: 0, roll_back: None }));
+    let undisturbed = run(&scenario, Disturbance::None, false);
+    for at in 0..=undisturbed.store_steps {
+        let crashed = run(&scenario, Disturbance::CrashAt(at), false);
+        assert_eq!(crashed.violation, None, "crash at {at}");
+        for ending in &crashed.endings {
+            // The request of the user may be what is cut off; whoever was heard is obeyed.
+            let stopped = ending.status == DeploymentStatus::Stopped;
+            let ran_on = ending.targets.contains(&TargetStatus::Succeeded);
+            assert!(!stopped || !ran_on, "crash at {at}: a target walked on to its end: {ending:?}");
+        }
+    }
+    assert_eq!(undisturbed.endings[0].status, DeploymentStatus::Stopped);
+}

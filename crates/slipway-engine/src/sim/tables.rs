@@ -1,6 +1,6 @@
 //! The tables of the model store: rows, the indexes that its questions need, and an undo log for change sets that fail.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::mem;
 
 use slipway_model::status::TargetStatus;
@@ -51,15 +51,16 @@ struct Waking {
 pub(crate) struct Tables {
     pub(crate) documents: BTreeMap<DocumentKey, Document>,
     pub(crate) deployments: BTreeMap<DeploymentId, DeploymentRow>,
-    pub(crate) targets: BTreeMap<Place, TargetRow>,
+    /// Hashed where nothing is walked through: a run must not depend on the order of a hash map.
+    targets: HashMap<DeploymentId, BTreeMap<u32, TargetRow>>,
     pub(crate) events: Vec<EventRow>,
     /// Of commands, by host.
-    pub(crate) outstanding: BTreeMap<String, u32>,
+    pub(crate) outstanding: HashMap<String, u32>,
     /// The active deployment of each group.
     active: BTreeMap<String, DeploymentId>,
-    offered: BTreeSet<(String, Timestamp, DeploymentId, u32)>,
+    offered: HashMap<String, BTreeSet<(Timestamp, DeploymentId, u32)>>,
     marks: BTreeSet<Place>,
-    names: BTreeSet<(DeploymentId, bool, String)>,
+    names: HashSet<(DeploymentId, bool, String)>,
     health: BTreeMap<(String, String), HealthRow>,
     wakeups: BTreeMap<Due, Waking>,
     ready: BTreeSet<(Timestamp, Due)>,
@@ -114,27 +115,28 @@ impl Tables {
     }
 
     pub(crate) fn target(&self, key: &TargetKey) -> Option<&TargetRow> {
-        self.targets.get(&place_of(key))
+        self.at(&key.deployment, key.ordinal)
     }
 
     pub(crate) fn of_deployment(&self, id: &DeploymentId, from: u32) -> impl Iterator<Item = &TargetRow> {
-        self.targets.range((id.clone(), from)..=(id.clone(), u32::MAX)).map(|(_, row)| row)
+        self.targets.get(id).into_iter().flat_map(move |targets| targets.range(from..)).map(|(_, row)| row)
     }
 
     pub(crate) fn uncounted(&self, id: &DeploymentId, limit: usize) -> Vec<TargetRow> {
         self.marks
             .range((id.clone(), 0)..=(id.clone(), u32::MAX))
             .take(limit)
-            .map(|place| self.targets[place].clone())
+            .filter_map(|(id, ordinal)| self.at(id, *ordinal).cloned())
             .collect()
     }
 
+    fn at(&self, id: &DeploymentId, ordinal: u32) -> Option<&TargetRow> {
+        self.targets.get(id)?.get(&ordinal)
+    }
+
     pub(crate) fn next_command(&self, host: &str, now: Timestamp) -> Option<TargetRow> {
-        let first = (host.to_owned(), Timestamp(i64::MIN), DeploymentId::from_random([0; 9]), 0);
-        // Ids begin with a letter or a digit; the smallest one is "d-000000000".
-        let first = (first.0, first.1, DeploymentId::new("d-000000000").unwrap_or(first.2), first.3);
-        let (of, at, deployment, ordinal) = self.offered.range(first..).next()?;
-        (of == host && *at <= now).then(|| self.targets[&(deployment.clone(), *ordinal)].clone())
+        let (at, deployment, ordinal) = self.offered.get(host)?.first()?;
+        if *at <= now { self.at(deployment, *ordinal).cloned() } else { None }
     }
 
     pub(crate) fn health_of(&self, group_id: &str) -> impl Iterator<Item = &HealthRow> {
@@ -367,11 +369,9 @@ impl Tables {
                 let failed = |row: &&HealthRow| {
                     row.group_id == *group_id
                         && row.installed_revision.as_ref() == Some(revision)
-                        && self.targets.values().any(|target| {
-                            target.key.deployment == *deployment
-                                && target.host == row.host
-                                && target.status == TargetStatus::Failed
-                        })
+                        && self
+                            .of_deployment(deployment, 0)
+                            .any(|target| target.host == row.host && target.status == TargetStatus::Failed)
                 };
                 let rows: Vec<HealthRow> = self.health.values().filter(failed).cloned().collect();
                 for row in rows {
@@ -463,7 +463,7 @@ impl Tables {
             return Err(conflict(&row.key.deployment));
         }
         let id = &row.key.deployment;
-        if self.targets.contains_key(&place_of(&row.key))
+        if self.target(&row.key).is_some()
             || self.names.contains(&(id.clone(), false, row.name.clone()))
             || self.names.contains(&(id.clone(), true, row.host.clone()))
         {
@@ -488,7 +488,7 @@ impl Tables {
 
     fn mark_counted(&mut self, deployment: &DeploymentId, ordinal: u32) -> Result<(), CommitError> {
         let place = (deployment.clone(), ordinal);
-        match self.targets.get(&place) {
+        match self.at(deployment, ordinal) {
             Some(row) if row.uncounted => {
                 let row = TargetRow { uncounted: false, version: row.version + 1, ..row.clone() };
                 self.set_target(place, Some(row));
@@ -556,8 +556,8 @@ impl Tables {
             self.index(row);
         }
         let old = match row {
-            Some(row) => self.targets.insert(place.clone(), row),
-            None => self.targets.remove(&place),
+            Some(row) => self.targets.entry(place.0.clone()).or_default().insert(place.1, row),
+            None => self.targets.get_mut(&place.0).and_then(|targets| targets.remove(&place.1)),
         };
         if let Some(old) = &old {
             self.unindex(old, &place);
@@ -570,13 +570,14 @@ impl Tables {
     /// Adds what the questions look for; counts of outstanding commands are taken back by `unindex`.
     fn index(&mut self, row: &TargetRow) {
         let TargetKey { deployment, ordinal } = &row.key;
-        let old = self.targets.get(&(deployment.clone(), *ordinal));
+        let old = self.at(deployment, *ordinal);
         if old.is_none() {
             self.names.insert((deployment.clone(), false, row.name.clone()));
             self.names.insert((deployment.clone(), true, row.host.clone()));
         }
         if let Some(at) = row.offer_at {
-            self.offered.insert((row.host.clone(), at, deployment.clone(), *ordinal));
+            let offered = self.offered.entry(row.host.clone()).or_default();
+            offered.insert((at, deployment.clone(), *ordinal));
         }
         if row.uncounted {
             self.marks.insert((deployment.clone(), *ordinal));
@@ -587,13 +588,16 @@ impl Tables {
     }
 
     fn unindex(&mut self, old: &TargetRow, place: &Place) {
-        let new = self.targets.get(place);
+        let new = self.at(&place.0, place.1).cloned();
+        let new = new.as_ref();
         if new.is_none() {
             self.names.remove(&(place.0.clone(), false, old.name.clone()));
             self.names.remove(&(place.0.clone(), true, old.host.clone()));
         }
-        if let Some(at) = old.offer_at.filter(|at| new.is_none_or(|new| new.offer_at != Some(*at))) {
-            self.offered.remove(&(old.host.clone(), at, place.0.clone(), place.1));
+        if let Some(at) = old.offer_at.filter(|at| new.is_none_or(|new| new.offer_at != Some(*at)))
+            && let Some(offered) = self.offered.get_mut(&old.host)
+        {
+            offered.remove(&(at, place.0.clone(), place.1));
         }
         if old.uncounted && new.is_none_or(|new| !new.uncounted) {
             self.marks.remove(place);
